@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from tp_core.cli.main import BUILT_IN
 from tp_core.cli.modules import rows
-from tp_core.discovery import Entry, article, index, load
+from tp_core.discovery import PluginEntry, article, index, load
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import Slot
 from tp_core.options.context import BuildContext
@@ -165,7 +165,7 @@ def shape(spec: FieldSpec) -> str:
     return "" if spec.shape == ("batch", "length") else f" ({', '.join(map(str, spec.shape))})"
 
 
-def module(entry: Entry) -> Iterator[str]:
+def module(entry: PluginEntry) -> Iterator[str]:
     config: type[ModuleConfig] = load(entry)
     yield from (f"#### `{entry.name}` ({entry.distribution})", "", config.summary().replace("``", "`"), "")
     try:

@@ -1,7 +1,7 @@
 """tp: models of text, vision, audio and several modalities from five components picked by name.
 
-The public interface is what this module exports; everything is imported when it is first used, so that
-``import tp_core`` costs nothing.
+The names that this module exports are the public interface. Each is imported on first use, so that ``import tp_core``
+is cheap.
 """
 
 from __future__ import annotations

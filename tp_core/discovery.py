@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tp_core.errors import TPError, named
+from tp_core.errors import TPError, describe_error
 from tp_core.packages import installed, metadata
 from tp_core.packages.first_party import first_party
 from tp_core.packages.installed import installed_version
@@ -36,7 +36,7 @@ KINDS = "kinds"
 
 
 @dataclass(frozen=True)
-class Entry:
+class PluginEntry:
     """An entry point and its distribution."""
 
     kind: str
@@ -71,13 +71,13 @@ def own_version() -> str:
 class BrokenModuleError(TPError):
     """The error for an installed entry that cannot be loaded; ``cause`` is the original exception."""
 
-    def __init__(self, entry: Entry, cause: BaseException) -> None:
+    def __init__(self, entry: PluginEntry, cause: BaseException) -> None:
         from tp_core.packages.libraries import broken_library
 
         self.entry, self.cause = entry, cause
         super().__init__(
             f"{singular(entry.kind)} '{entry.name}' of {entry.distribution} {entry.version} ({entry.value}) cannot be "
-            f"loaded: {broken_library(cause) or named(cause)}"
+            f"loaded: {broken_library(cause) or describe_error(cause)}"
         )
 
 
@@ -110,12 +110,12 @@ def owner_of(kind: str, name: str) -> str:
     return next((package for package, kinds in first_party().items() if name in kinds.get(kind, ())), "")
 
 
-def packages() -> dict[str, Entry]:
+def packages() -> dict[str, PluginEntry]:
     """The Python packages with the modules that distributions offer, each with one of its entries."""
     return {entry.value.partition(":")[0].partition(".")[0]: entry for entry in index().entries()}
 
 
-def is_own(entry: Entry) -> bool:
+def is_own(entry: PluginEntry) -> bool:
     """True if one of our own distributions offers the entry."""
     return normalized(entry.distribution) in first_party()
 
@@ -127,10 +127,10 @@ class Index:
         kinds: the kinds of modules that distributions declare.
     """
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
+    def __init__(self, entries: Iterable[PluginEntry]) -> None:
         every = list(entries)
         self.kinds = tuple(sorted({entry.name for entry in every if entry.kind == KINDS}))
-        self._entries: dict[str, dict[str, list[Entry]]] = {kind: {} for kind in (*self.kinds, KINDS)}
+        self._entries: dict[str, dict[str, list[PluginEntry]]] = {kind: {} for kind in (*self.kinds, KINDS)}
         for entry in every:
             if entry.kind not in self._entries:  # an undeclared kind, which tp doctor reports
                 continue
@@ -144,12 +144,12 @@ class Index:
     def names(self, kind: str) -> list[str]:
         return sorted(self._entries.get(kind, ()))
 
-    def entries(self, kind: str | None = None) -> Iterator[Entry]:
+    def entries(self, kind: str | None = None) -> Iterator[PluginEntry]:
         for each in self.kinds if kind is None else (kind,):
             for name in self.names(each):
                 yield from self._entries[each][name]
 
-    def find(self, kind: str, name: str) -> Entry:
+    def find(self, kind: str, name: str) -> PluginEntry:
         """The entry for ``name``, which may be written ``name@distribution``.
 
         If one of our own distributions has the bare name, its entry is used, so that other packages cannot change the
@@ -197,7 +197,7 @@ class Index:
         return value_hint(name, offered) or f"installed: {', '.join(offered)}"
 
 
-def scan(path: list[str] | None = None) -> Iterator[Entry]:
+def scan(path: list[str] | None = None) -> Iterator[PluginEntry]:
     """Read the entries of all installed distributions (on ``path``, default ``sys.path``).
 
     Damaged metadata are skipped; :func:`tp_core.packages.defects.defects` reports them.
@@ -206,7 +206,7 @@ def scan(path: list[str] | None = None) -> Iterator[Entry]:
         for point in metadata.points(metadata.read(distribution, ENTRY_POINTS).text):
             kind = point.group.removeprefix(GROUP)
             if point.name and point.group.startswith(GROUP) and not point.damage:
-                yield Entry(kind, point.name, point.value, distribution)
+                yield PluginEntry(kind, point.name, point.value, distribution)
 
 
 def distributions(path: list[str] | None = None) -> Iterator[Any]:
@@ -248,7 +248,7 @@ def _distributions() -> list[tuple[str, int]]:
     return sorted(found)
 
 
-def load(entry: Entry) -> Any:
+def load(entry: PluginEntry) -> Any:
     """Import what an entry names (a config class, a command).
 
     Raises:
@@ -267,7 +267,7 @@ def load(entry: Entry) -> Any:
     return value
 
 
-def preset_file(entry: Entry) -> Path:
+def preset_file(entry: PluginEntry) -> Path:
     """The file of a preset: ``<name>.yaml`` in the package that the entry names.
 
     Raises:

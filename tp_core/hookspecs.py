@@ -1,4 +1,4 @@
-"""Hook specifications: what a ``tp.v1.hooks`` module may listen to and change.
+"""Hook specifications: the events that a ``tp.v1.hooks`` module can observe and change.
 
 Hooks act only in runs whose spec lists them under ``train.hooks``. Mark methods with ``tp_core.hookimpl``.
 """
@@ -30,77 +30,77 @@ hookimpl = pluggy.HookimplMarker("tp")
 
 
 class Hooks:
-    """The hooks of a run, in the order in which they happen."""
+    """The hooks of a run, in chronological order."""
 
     @hookspec
     def tp_check(self, spec: Spec) -> Iterable[str] | None:
-        """Give back messages for what is wrong with the spec; ``tp check`` and ``tp train`` report them."""
+        """Return messages about problems of the spec; ``tp check`` and ``tp train`` report them."""
 
     @hookspec
     def tp_model_built(self, model: Model, spec: Spec) -> None:
-        """The model is on its device, initialised and loaded; nothing wraps it yet."""
+        """Called when the model is on its device, initialised and loaded, but not wrapped yet."""
 
     @hookspec
     def tp_parameter_groups(self, model: nn.Module, groups: list[dict[str, Any]]) -> None:
         """Change the optimizer's parameter groups in place.
 
-        A group has ``params`` and any options of the optimizer, as a spec writes them; those that it does not have are
-        the optimizer's. With ``lr``, its learning rate is ``lr`` where the optimizer's is at its peak, and follows the
-        schedule in the same proportion. Every trainable parameter is in one group. What the hook says holds on
-        ``--resume`` too: a checkpoint keeps the state of each parameter by its name, and no options.
+        A group has ``params`` and any options of the optimizer, as in a spec; missing options default to the
+        optimizer's. ``lr`` is the group's peak learning rate; it follows the same schedule as the optimizer's. Every
+        trainable parameter is in exactly one group. The hook also applies on ``--resume``: a checkpoint stores the
+        state of each parameter by name, but no options.
         """
 
     @hookspec
     def tp_train_start(self, trainer: Trainer) -> None:
-        """Everything is ready, the first (or resumed) step is next."""
+        """Called when everything is ready, before the first (or first resumed) step."""
 
     @hookspec(firstresult=True)
     def tp_forward(self, model: Model, batch: Batch, denominators: Mapping[str, Tensor]) -> ModelOutput | None:
-        """Compute the loss of a micro-batch in another way than ``model(batch, denominators)``, or add to it.
+        """Compute the loss of a micro-batch differently than ``model(batch, denominators)``, or add to it.
 
-        The gradients are those of the ``loss`` of what is given back. A hook that adds to the loss is a wrapper
-        (``@hookimpl(wrapper=True)``): ``output = yield`` is what it would be without the hook. Further passes over the
-        batch are possible: ``model.encode``, then ``model.losses_of`` (R-Drop, for example). Divide sums by the
+        Gradients are those of the returned output's ``loss``. A hook that adds to the loss is a wrapper
+        (``@hookimpl(wrapper=True)``): ``output = yield`` returns the output without the hook. Further passes over the
+        batch are possible with ``model.encode`` and ``model.losses_of`` (R-Drop, for example). Divide sums by the
         denominators, which count the elements of the whole step.
         """
         raise NotImplementedError
 
     @hookspec
     def tp_further_passes(self, trainer: Trainer, batch: Batch) -> Iterable[AbstractContextManager[Any]] | None:
-        """Give contexts in which the forward and backward passes of a micro-batch are repeated, once in each.
+        """Return contexts in which the forward and backward passes of a micro-batch are repeated, one pass per context.
 
         Their gradients are added to those of the first pass; their losses and metrics are not logged. A context may
-        change weights while it lasts, as adversarial training does (FGM), and finds the gradient so far with
-        ``trainer.strategy.gradient(parameter)``. Every process gives as many contexts.
+        change weights temporarily, as in adversarial training (FGM). It can read the gradient so far with
+        ``trainer.strategy.gradient(parameter)``. Every process must return the same number of contexts.
         """
 
     @hookspec
     def tp_step_end(self, trainer: Trainer, step: int) -> None:
-        """An optimizer step is done. Reading a tensor's value here makes the device wait."""
+        """Called after an optimizer step. Reading a tensor's value here makes the device wait."""
 
     @hookspec
     def tp_evaluation_end(self, trainer: Trainer, step: int, metrics: dict[str, float]) -> None:
-        """An evaluation during training is done."""
+        """Called after an evaluation during training."""
 
     @hookspec
     def tp_checkpoint_save(self, trainer: Trainer, state: dict[str, Any]) -> None:
-        """Add what the hook must remember to ``state``: JSON values and tensors; a checkpoint has them on the CPU."""
+        """Add the hook's state to ``state``: JSON values and tensors; a checkpoint stores tensors on the CPU."""
 
     @hookspec
     def tp_checkpoint_load(self, trainer: Trainer, state: dict[str, Any]) -> None:
-        """Take back what :meth:`tp_checkpoint_save` added."""
+        """Restore the state that :meth:`tp_checkpoint_save` added."""
 
     @hookspec
     def tp_train_end(self, trainer: Trainer) -> None:
-        """Training ended in the ordinary way and the model is exported."""
+        """Called after a regular end of the training, when the model is exported."""
 
     @hookspec
     def tp_run_failed(self, trainer: Trainer, error: BaseException) -> None:
-        """The run is ending with an error."""
+        """Called when the run ends with an error."""
 
 
 class _Default:
-    """The training without hooks."""
+    """Default implementations of hooks."""
 
     @hookimpl
     def tp_forward(self, model: Model, batch: Batch, denominators: Mapping[str, Tensor]) -> ModelOutput:
@@ -129,7 +129,7 @@ def hook_manager(plugins: Iterable[tuple[str, object]] = ()) -> HookManager:
     """A plugin manager with our specifications and the given (name, plugin) pairs registered.
 
     Raises:
-        TPError: a plugin implements a hook that there is not, or asks for an argument that the hook does not have.
+        TPError: a plugin implements an unknown hook, or a hook with an unknown argument.
     """
     manager = HookManager()
     for name, plugin in plugins:
@@ -144,7 +144,7 @@ def hook_manager(plugins: Iterable[tuple[str, object]] = ()) -> HookManager:
 
 
 def _misfit(manager: pluggy.PluginManager, plugin: object) -> str:
-    """The mistake in a plugin's hooks, in one line; empty if it is none of the usual ones."""
+    """A one-line description of the mistake in a plugin's hooks; empty if it is not a common one."""
     known = [name for name in vars(Hooks) if name.startswith("tp_")]
     for name in dir(plugin):
         if manager.parse_hookimpl_opts(plugin, name) is None:
@@ -154,15 +154,15 @@ def _misfit(manager: pluggy.PluginManager, plugin: object) -> str:
         taken = set(inspect.signature(getattr(plugin, name)).parameters)
         given = [argument for argument in inspect.signature(getattr(Hooks, name)).parameters if argument != "self"]
         if not taken <= set(given):
-            return f"{name} takes {', '.join(sorted(taken - set(given)))}, and is given {', '.join(given)}"
+            return f"{name}: unknown argument {', '.join(sorted(taken - set(given)))}; available: {', '.join(given)}"
     return ""
 
 
 def run_checks(manager: pluggy.PluginManager, spec: Spec) -> None:
-    """Ask every hook what is wrong with a spec.
+    """Call the ``tp_check`` hooks for a spec.
 
     Raises:
-        TPError: with all their messages.
+        TPError: the message has all their messages.
     """
     messages: list[str] = []
     for found in manager.hook.tp_check(spec=spec):

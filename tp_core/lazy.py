@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used. The standard library alone is used here."""
+"""Imports names of a package on first use. Uses the standard library only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def lazy_import(package: str, places: Mapping[str, str], name: str) -> Any:
-    """The value of a public name of a package; for the package's ``__getattr__``.
+    """Import the value of a public name of a package; for the package's ``__getattr__``.
 
     Args:
         places: name → module that defines it.

@@ -50,7 +50,7 @@ class Stream(nn.Module):
 
 
 class _Streams(dict[str, Sequence]):
-    """Sequences of streams; records without labels need not feed all of them, as long as no target asks."""
+    """Sequences of streams. Without labels, records need not feed streams that no target reads."""
 
     def __missing__(self, name: str) -> Sequence:
         raise TPError(f"the records have nothing for the stream '{name}', which the predictions need")
@@ -94,7 +94,7 @@ class Model(ModelWeights):
             if model.options.share_embeddings:
                 source = cast(Stream, next(iter(self.streams.values()), self))  # the decoder reads the first stream
                 for key, part in source.embedding.parts.items():
-                    # Each side has positions of its own (BART); what both speak of is the vocabulary.
+                    # Each side has its own positions (BART); only modules for the vocabulary are shared.
                     if key in self.target_embedding.parts and isinstance(part, Embedding) and part.shared_weights():
                         self.target_embedding.parts[key] = part
         self.decoder: Decoder | None = None if model.decoder is None else built(model.decoder.config, behind)
@@ -121,9 +121,9 @@ class Model(ModelWeights):
         """Features of a batch: the final sequence of every stream, or the decoder's.
 
         Args:
-            kv_cache: of the positions before those of the batch, which are added to it. It belongs to the decoder's
-                side, or to the encoder's without a decoder. Of a model with a decoder, the source is read at the first
-                call only. A ``causal_with_prefix`` prefix has to be a part of the first call.
+            kv_cache: cache of the positions before the batch, to which the batch's positions are added. It belongs to
+                the decoder's side, or to the encoder's if there is no decoder. With a decoder, the source is only read
+                in the first call. A ``causal_with_prefix`` prefix must be part of the first call.
         """
         if self.decoder is None:
             return self.encode_source(batch, kv_cache)
@@ -142,22 +142,22 @@ class Model(ModelWeights):
         return replace(features, sequence=decoded, memory=memory)
 
     def encode_source(self, batch: Batch, kv_cache: KVCache | None = None) -> Features:
-        """Features of a batch's source side alone: the final sequence of its streams, or of the encoder."""
+        """Features of a batch's source side only: the final sequence of its streams, or of the encoder."""
         if not len(self.streams):
             return Features(self.encoder(self.embedding(batch.inputs, kv_cache), kv_cache))
         sequences = {}
-        # Not the module's items(): they would give a stream that two names share only once.
+        # Not the module's items(): they return a stream that two names share only once.
         for name in self.spec.model.streams:
             stream = self.streams[key_of(name)]
             assert isinstance(stream, Stream)
-            if name in batch.source:  # a data set may feed some of the streams only
+            if name in batch.source:  # a data set may feed only some streams
                 sequences[name] = stream.encoder(stream.embedding(batch.source[name]))
         if self.fusion is not None:
             sequences = self.fusion(sequences)
         return Features(next(iter(sequences.values())), streams=sequences)
 
     def view(self, features: Features, target: str) -> Features:
-        """Features as a target reads them: its option ``stream`` makes that stream the sequence."""
+        """Features as a target reads them: with its option ``stream``, that stream becomes the sequence."""
         stream = self.reads.get(target)
         return features if stream is None else replace(features, sequence=features.streams[stream])
 
@@ -165,8 +165,8 @@ class Model(ModelWeights):
         """Loss and metrics of a batch with labels.
 
         Args:
-            denominators: per target, what to divide its loss by, when this batch is a part of a larger one; the
-                batch's own count if None.
+            denominators: divisor of each target's loss, if this batch is part of a larger one; default: the batch's own
+                counts.
         """
         outputs = self._outputs(batch) if self._compiled is None else together(*self._compiled(batch))
         return self._result(outputs, denominators)
@@ -174,7 +174,7 @@ class Model(ModelWeights):
     def losses_of(
         self, features: Features, batch: Batch, denominators: Mapping[str, Tensor] | None = None
     ) -> ModelOutput:
-        """As :meth:`forward`, of features that :meth:`encode` has made of the batch."""
+        """Like :meth:`forward`, for features that :meth:`encode` made from the batch."""
         outputs = {name: target(self.view(features, name), batch) for name, target in self.active(batch).items()}
         return self._result(outputs, denominators)
 
@@ -184,7 +184,7 @@ class Model(ModelWeights):
         for name, output in outputs.items():
             count = output.denominator if denominators is None else denominators[name]
             part = output.loss_sum / count.clamp(min=1)
-            if self.loss_weights[name]:  # with 0, the loss is measured only
+            if self.loss_weights[name]:  # with weight 0, the loss is only measured
                 weighted = part * self.loss_weights[name]
                 loss = weighted if loss is None else loss + weighted
             result.losses[name] = part.detach()
@@ -199,25 +199,25 @@ class Model(ModelWeights):
         return result
 
     def compile(self, *arguments: Any, **options: Any) -> None:
-        """Compile what :meth:`forward` computes from a batch; the arguments are those of ``torch.compile``."""
+        """Compile the computation of :meth:`forward`; the arguments are those of ``torch.compile``."""
         from torch._dynamo import config
 
-        # Each data set has targets of its own, in training and in evaluation, for lengths of one number and of any;
-        # behind its limit torch goes on without compiling.
+        # Torch compiles once per set of targets, for training and evaluation, and for fixed and dynamic lengths; above
+        # its limit, torch would continue without compiling.
         config.recompile_limit = max(config.recompile_limit, 8 * len(self.spec.data.sets))
         self._compiled = torch.compile(self._outputs_apart, *arguments, **options)
 
     def _outputs(self, batch: Batch) -> dict[str, TargetOutput]:
-        """The output of each of the batch's targets."""
+        """The outputs of the batch's targets."""
         features = self.encode(batch)
         return {name: target(self.view(features, name), batch) for name, target in self.active(batch).items()}
 
     def _outputs_apart(self, batch: Batch) -> tuple[Tensor, dict[str, TargetOutput]]:
-        """The losses of the batch's targets, (targets + 1,), and their outputs, in which nothing has a gradient.
+        """The losses of the batch's targets, (targets + 1,), and their outputs without gradients.
 
         The compiler may find that two results are equal, such as a loss and its detached copy among the metrics, and
-        give one tensor for both; torch then takes the loss to be detached too. A zero makes the losses' tensor one
-        that no other result is equal to.
+        return one tensor for both; torch then treats the loss as detached, too. An appended zero makes the losses'
+        tensor different from all other results.
         """
         outputs = self._outputs(batch)
         plain = {name: detached(output) for name, output in outputs.items()}
@@ -225,17 +225,17 @@ class Model(ModelWeights):
         return torch.stack([*losses, torch.zeros((), device=losses[0].device)]), plain
 
     def denominators(self, batch: Batch) -> Tensor:
-        """The denominator of each of the batch's targets, from the labels alone, as one tensor (targets,)."""
+        """The denominators of the batch's targets as one tensor (targets,), computed from the labels alone."""
         counts = [target.denominator(batch) for target in self.active(batch).values()]
         return torch.stack([count.float() for count in counts])
 
     def active(self, batch: Batch) -> dict[str, Target]:
-        """The targets that a batch is for, by name."""
+        """The targets that a batch trains or evaluates, by name."""
         every = self.named_targets()
         return every if batch.targets is None else {name: every[name] for name in batch.targets}
 
     def predict(self, batch: Batch) -> list[dict[str, Any]]:
-        """The predictions of each of the batch's targets, per sample, keyed by target when there are several."""
+        """The predictions of the batch's targets, per sample, keyed by target if there are several."""
         features = self.encode(batch)
         features = replace(features, streams=_Streams(features.streams))
         able = {name: t for name, t in self.active(batch).items() if type(t).predict is not Target.predict}
@@ -247,7 +247,7 @@ class Model(ModelWeights):
         return [dict(zip(each, values)) for values in zip(*each.values())]
 
     def named_targets(self) -> dict[str, Target]:
-        """The targets by the names that the spec gives them; those of their weights are made of the same names."""
+        """The targets by their names in the spec, which are also part of their weights' names."""
         return dict(zip(self.loss_weights, self._targets()))
 
     def _targets(self) -> Iterator[Target]:
@@ -299,7 +299,7 @@ def _inputs(component: EmbeddingSpec, context: BuildContext) -> dict[str, FieldS
 
 
 def _no_means(config: TargetConfig, spec: Spec) -> set[str]:
-    """A target's metrics that are no ratios of two sums."""
+    """A target's metrics that are not ratios of two sums."""
     measured = config.measures(context_of(spec, config.stream or "", side="target"))
     return {name for name, facts in measured.items() if facts.compute is not ratio}
 
@@ -308,10 +308,10 @@ def build_model(spec: Spec, device: torch.device | str = "cpu", seed: int | None
     """Build a spec's model with freshly drawn weights.
 
     Args:
-        seed: of the initial weights; the spec's ``train.seed`` if None.
+        seed: seed of the initial weights; default: the spec's ``train.seed``.
 
     Raises:
-        TPError: the spec is none.
+        TPError: ``spec`` is not a spec.
     """
     need_spec(spec)
     with trusting(spec.trust_code):
@@ -323,8 +323,8 @@ def meta_model(spec: Spec) -> Model:
     """Build a spec's model on the meta device: shapes without memory."""
     for chosen in spec.model.chosen():
         for each in (chosen, *within(chosen)):
-            # Tensors of a file that were made while it is imported inside the block would be without values.
-            with suppress(Exception):  # which is told when the module is built
+            # Tensors that a file makes at import inside the block would have no values.
+            with suppress(Exception):  # building the module reports the error
                 each.config.implemented()
     with torch.device("meta"):
         return Model(spec)

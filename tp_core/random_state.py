@@ -1,4 +1,4 @@
-"""Every random state of a process, as values that load without running code."""
+"""All random states of a process, as values that can be loaded without running code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 
 def seed_all(seed: int, rank: int) -> None:
-    """Seed Python, NumPy and torch; processes differ, so that their dropout does."""
+    """Seed Python, NumPy and torch. Processes get different seeds, so that their dropout differs."""
     mixed = int(np.random.SeedSequence([seed, rank]).generate_state(1)[0])
     random.seed(mixed)
     np.random.seed(mixed)
@@ -42,7 +42,7 @@ def load_random_state(state: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def random_state_kept() -> Iterator[None]:
-    """Leave Python's, NumPy's and torch's random states as they were, on every device, however the block ends."""
+    """A context that restores the random states of Python, NumPy and torch on every device, also after an error."""
     python, numpy_state, cpu = random.getstate(), np.random.get_state(legacy=False), torch.get_rng_state()
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     try:

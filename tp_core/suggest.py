@@ -1,4 +1,4 @@
-"""Near matches for names that were not found."""
+"""Suggestions for names that were not found."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tp_core.errors import system_error
 
 
 def nearest(name: str, candidates: Iterable[str], likeness: float = 0.6) -> str | None:
-    """The candidate that is most like ``name``, or None when none is.
+    """The candidate most similar to ``name``; None if none is similar.
 
     Args:
-        likeness: of letters, from 0 to 1, that is enough.
+        likeness: minimum similarity of the letters, from 0 to 1.
     """
     import difflib
 
@@ -32,14 +32,14 @@ def did_you_mean(name: str, candidates: Iterable[str], likeness: float = 0.6) ->
 
 
 def instead(path: str | Path) -> str:
-    """The end of a message that a path is not there: where its link leads, or the nearest name beside it; or nothing.
+    """The end of a message about a missing path: the target of a broken link, or the nearest name; or an empty string.
 
     Raises:
-        TPError: it may be there, and the system does not let us see.
+        TPError: the path may exist, but the system denies access.
     """
     try:
         os.stat(path)
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a name with a null character
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name with a null character
         pass
     except OSError as error:
         raise system_error(error, path) from error
@@ -50,7 +50,7 @@ def instead(path: str | Path) -> str:
 
 
 def near_file(path: Path) -> str | None:
-    """The name in the path's folder that is most like the path's own, or None."""
+    """The name in the path's folder that is most similar to the path's own name, or None."""
     try:
         return nearest(path.name, [other.name for other in path.parent.iterdir()])
     except OSError:

@@ -1,4 +1,4 @@
-"""Switches that hold inside a ``with`` block, in this thread alone. Torch-free."""
+"""Switches that apply inside a ``with`` block, in this thread only. Torch-free."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_without_leave_nothing_is_written(home: Path) -> None:
     before = {path: path.read_bytes() for path in (home / "half").rglob("*") if path.is_file()}
     said = runs.train(home, "--run", "half", "--resume", "train.optimizer.adamw.lr=0.1", status=2)
     assert "half/checkpoints/step_000010: the spec differs from that of the checkpoint" in said
-    assert "train.optimizer.adamw.lr (was 0.01, is 0.1): the peak of the schedule" in said
+    assert "train.optimizer.adamw.lr (was 0.01, is 0.1): the schedule continues at the same position" in said
     assert "(--allow-change lr; the result is then no longer that of one uninterrupted run)" in said
     assert {path: path.read_bytes() for path in (home / "half").rglob("*") if path.is_file()} == before
 
@@ -181,7 +181,7 @@ def test_keys_that_name_nothing_or_what_cannot_change_are_refused(home: Path) ->
     said = runs.train(home, "--run", "half", "--resume", "--allow-change", "learning_rates,lr", status=2)
     assert "--allow-change learning_rates: the spec has no such option" in said
     said = runs.train(home, "--run", "half", "--resume", "--allow-change", "seed", status=2)
-    assert "--allow-change seed: train.seed cannot change on --resume: the order of the samples" in said
+    assert "--allow-change seed: train.seed cannot change on --resume: it determines the order of samples" in said
     said = runs.train(home, "--run", "new", "--allow-change", "lr", status=2)
     assert "give --resume with it" in said
 
@@ -215,5 +215,5 @@ def test_a_run_goes_on_without_the_model_that_it_started_from(home: Path) -> Non
 def test_another_model_to_start_from_is_said_to_have_no_effect(home: Path) -> None:
     said = go_on(home, "no-effect", "init_from=calm")
     assert "init_from (was unset, is " in said
-    assert "it has no effect: the run goes on from its checkpoint" in said
+    assert "it has no effect: the run continues from its checkpoint" in said
     runs.assert_same_run(home / "no-effect", home / "calm")

@@ -29,7 +29,7 @@ def philox_permutation(seed: int, epoch: int, size: int) -> list[int]:
 def drawn(sizes: BatchSizes, steps: range, sets: int = 1, bucket: int | None = None, **plan: Any) -> list[list[int]]:
     """The indices of each step's samples; those of the second set are negative."""
     data = [DataSet(str(n), Lists(), Feed(Numbers()), 1.0, bucket, "text" if bucket else None) for n in range(sets)]
-    turns = Turns([1.0] * sets, steps.stop, 5)
+    turns = SetSchedule([1.0] * sets, steps.stop, 5)
     whole = BatchPlan(sizes.last, seed=5, sizes=sizes, **plan)
     found = []
     for number, batches in zip(steps, training_batches(data, whole, turns, steps)):

@@ -12,7 +12,7 @@ import torch
 from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.data.routing import Feed
 from tp_core.data.sampling.loader import BatchPlan, training_batches
-from tp_core.data.sampling.mixture import DataSet, Turns
+from tp_core.data.sampling.mixture import DataSet, SetSchedule
 from tp_core.data.sampling.order import Order
 from tp_core.interfaces import Batch, Processor, Rows
 
@@ -93,7 +93,7 @@ def test_without_lengths_the_order_is_the_plain_permutation() -> None:
 
 def test_batches_go_on_where_they_stopped_however_a_step_is_divided() -> None:
     data = DataSet("", Lists(), Feed(Numbers()), bucket=10, length_column="text")
-    turns = Turns([1.0], 300, 0)
+    turns = SetSchedule([1.0], 300, 0)
 
     def steps(wanted: range, **plan: int) -> list[list[int]]:
         made = training_batches([data], BatchPlan(8, seed=5, **plan), turns, wanted)

@@ -13,7 +13,7 @@ from tests.core import runs
 from tp_core import evaluate, load_model, load_spec, predict
 from tp_core.data.routing import Feed, Route
 from tp_core.data.sampling.loader import BatchPlan, training_batches
-from tp_core.data.sampling.mixture import DataSet, Turns
+from tp_core.data.sampling.mixture import DataSet, SetSchedule
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch, Processor, Rows
 
@@ -56,7 +56,7 @@ def drawn(steps: range, shares: tuple[float, ...] = (2.0, 1.0), total: int = 300
         DataSet("a", Numbers(10), Feed(Plain(), Route(targets=("one",))), shares[0]),
         DataSet("b", Numbers(7), Feed(Plain(), Route(stream="image", targets=("two",))), shares[1]),
     ]
-    turns = Turns(shares, total, seed=3)
+    turns = SetSchedule(shares, total, seed=3)
     found = []
     for (batch,) in training_batches(sets, BatchPlan(batch_size=2, seed=3), turns, steps):
         assert batch.targets is not None

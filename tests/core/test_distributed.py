@@ -15,7 +15,7 @@ from tp_core.data.build import build_processor, build_tokenizer
 from tp_core.data.cache.prepared import prepared_rows
 from tp_core.data.routing import Feed, route_of
 from tp_core.data.sampling.loader import BatchPlan, training_batches
-from tp_core.data.sampling.mixture import DataSet, Turns
+from tp_core.data.sampling.mixture import DataSet, SetSchedule
 from tp_core.model import build_model
 from tp_core.spec.load import load_spec
 
@@ -75,7 +75,7 @@ def test_the_micro_batches_of_that_batch_have_denominators_of_their_own(home: Pa
     rows = prepared_rows(spec, processor, str(home / "corpus.txt"))
     plan = BatchPlan(batch_size=8, accumulate=8, seed=spec.train.options.seed)
     (batches,) = training_batches(
-        [DataSet("", rows, Feed(processor, route_of(spec)))], plan, Turns([1.0], 1, 0), range(1)
+        [DataSet("", rows, Feed(processor, route_of(spec)))], plan, SetSchedule([1.0], 1, 0), range(1)
     )
     counts = torch.stack([model.denominators(batch) for batch in batches])
     assert len(set(counts[:, 0].tolist())) > 1

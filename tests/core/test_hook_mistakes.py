@@ -33,5 +33,6 @@ def test_an_argument_that_a_hook_does_not_have_is_named() -> None:
     with pytest.raises(TPError) as caught:
         hook_manager([("mine", WrongArgument())])
     assert str(caught.value) == (
-        "train.hooks: 'mine' does not fit the hooks of tp: tp_step_end takes steps, and is given trainer, step"
+        "train.hooks: 'mine' does not fit the hooks of tp: tp_step_end: unknown argument steps; "
+        "available: trainer, step"
     )

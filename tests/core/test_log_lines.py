@@ -144,7 +144,7 @@ def test_another_metric_or_mode_forgets_the_best_one_and_says_so(home: Path) -> 
     shutil.copytree(home / "one-ended", home / "halved")
     change = ["train.eval_batches=1", "--allow-change", "eval_batches"]
     said = runs.train(home, "--run", "halved", "--resume", *change)
-    assert "of step 8, does not count: evaluations are made otherwise from here on" in said
+    assert "of step 8, does not count: evaluations are made differently from here on" in said
 
 
 def test_other_held_out_data_forget_the_best_one(home: Path) -> None:
@@ -153,4 +153,4 @@ def test_other_held_out_data_forget_the_best_one(home: Path) -> None:
     (home / "other.tsv").write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n")
     change = ["data.sets.labelled.eval=other.tsv", "--allow-change", "eval"]
     said = runs.train(home, "--run", "other", "--resume", *change)
-    assert "of step 8, does not count: evaluations are made otherwise from here on" in said
+    assert "of step 8, does not count: evaluations are made differently from here on" in said

@@ -133,7 +133,7 @@ def test_figures_that_could_not_be_written_are_there_when_the_run_has_gone_on(ho
 def test_what_fails_while_a_hook_hears_of_it_does_not_hide_the_error(home: Path) -> None:
     hook = stumbling("step_end", 3, also_when_told=True)
     said = runs.train(home, "--run", "told", hook, status=2)
-    assert "a hook failed when it heard of the error: KeyError: 'lost the thread'" in said
+    assert "a hook failed while handling the error: KeyError: 'lost the thread'" in said
     assert "the local file stumbling.py failed: RuntimeError: stumbled at step_end (" in said.splitlines()[-1]
     assert saved_in(home, "told") == ["step_000003"]
 
@@ -166,7 +166,7 @@ def test_a_run_that_stops_at_what_is_not_finite_goes_on_as_if_it_had_skipped_the
     said = runs.train(home, "--run", run, hook, status=2).splitlines()[-1]
     assert said.startswith(f"error: step {step}: a gradient is not finite; the update was not applied. ")
     assert f"The state after step {step} is saved in {run}/checkpoints/step_{step:06d}" in said
-    assert "--resume goes on behind it" in said
+    assert "--resume goes on after it" in said
     assert "(--allow-change lr)" in said
     assert saved_in(home, run) == [f"step_{step:06d}"]
     runs.train(home, "--run", run, "--resume")

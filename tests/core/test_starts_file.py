@@ -20,7 +20,7 @@ def test_other_threads_are_noted_and_told(tmp_path: Path, capsys: pytest.Capture
             spec = load_spec(project / "spec.yaml", [f"train.steps={steps}"])
             capsys.readouterr()
             train(spec, tmp_path / "run", resume=number > 0, allow_change="steps" if number else ())
-            told = "computed on something else than before, so that last bits may differ: threads (was 1, is 2)"
+            told = "the machine or software has changed, so results may differ in the last bits: threads (was 1, is 2)"
             assert (told in capsys.readouterr().err) == (count == 2)
     finally:
         torch.set_num_threads(threads)

@@ -1,7 +1,7 @@
-"""Checkpoints that are whole or not there.
+"""Atomic checkpoints.
 
-A checkpoint is written under a temporary name and flushed; its manifest, with the size and digest of every file, is
-written last; then the folder is renamed. What a crash leaves behind has no manifest and is never mistaken for one.
+A checkpoint is written under a temporary name and flushed. Its manifest, with the size and digest of every file, is
+written last. Then the folder is renamed. Remains of a crash have no manifest and are never mistaken for a checkpoint.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _PREFIX = "step_"
 
 
 def step_of(folder: Path) -> int:
-    """The step in a checkpoint folder's name; -1 if it is no such name."""
+    """The step in a checkpoint folder's name; -1 if the name has another form."""
     number = folder.name.removeprefix(_PREFIX)
     return int(number) if folder.name.startswith(_PREFIX) and number.isdigit() else -1
 
 
 def _reason(error: BaseException) -> str:
-    """The reason why a file could not be written: the system's reason, if torch hides it behind an error of its own."""
+    """The reason why a file could not be written; the system's reason if torch wraps it in its own error."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
@@ -38,34 +38,34 @@ class CheckpointStore:
 
     Args:
         folder: ``checkpoints/`` of the run.
-        keep: number of newest valid checkpoints that stay.
+        keep: number of newest valid checkpoints to keep.
     """
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
         self.folder, self.keep = folder, keep
 
     def all(self) -> list[Path]:
-        """Checkpoint folders, oldest first, damaged ones included."""
+        """Checkpoint folders, oldest first, including damaged ones."""
         if not self.folder.is_dir():
             return []
         return sorted((f for f in self.folder.iterdir() if step_of(f) >= 0), key=step_of)
 
     def clean(self, protect: int | None = None) -> None:
-        """Remove what interrupted saves left behind: halves, and checkpoints that newer ones have replaced.
+        """Remove the remains of interrupted saves: partial checkpoints, and those replaced by newer ones.
 
-        Only the process that has the run's lock may do this.
+        Only the process that holds the run's lock may call this.
 
         Args:
-            protect: as of :meth:`save`.
+            protect: as for :meth:`save`.
         """
         clear(self.folder, owned=True)
         self._retire(None, protect)
 
     def newest(self, say: Callable[[str], None] = lambda _: None) -> Path | None:
-        """The newest checkpoint that is whole; says which damaged ones were passed over.
+        """The newest undamaged checkpoint; reports damaged ones that were skipped.
 
         Raises:
-            TPError: one cannot be read now, and may be whole.
+            TPError: a checkpoint cannot be read now, but may be undamaged.
         """
         for folder in reversed(self.all()):
             problem = damage(folder)
@@ -81,28 +81,28 @@ class CheckpointStore:
         """Write one checkpoint and remove old ones.
 
         Args:
-            write: fills the folder it is given.
-            protect: step of a checkpoint that stays whatever its age, the best one for example.
+            write: writes the files into the folder that it is given.
+            protect: step of a checkpoint that is kept regardless of its age, such as the best one.
 
         Raises:
-            CheckpointError: it could not be written; the earlier ones are as they were.
+            CheckpointError: the checkpoint could not be written; earlier ones are unchanged.
         """
         final = self.path(step)
         temporary = temporary_name(final)
         try:
-            self.folder.mkdir(exist_ok=True)  # in the run's folder, which is not made again where it has been moved
+            self.folder.mkdir(exist_ok=True)  # the run's folder itself is not recreated if it was moved
             temporary.mkdir()
             write(temporary)
             write_manifest(temporary, step=step)
-            replace_folder(temporary, final)  # the same step, written before a crash or damaged since, gives way
-        except Exception as error:  # torch and safetensors report a full disk each in their own way
+            replace_folder(temporary, final)  # replaces an older checkpoint of the same step
+        except Exception as error:  # torch and safetensors report a full disk in different ways
             remove(temporary)
             raise CheckpointError(f"{final}: cannot be written: {_reason(error)}; {self._before()}") from error
         self._retire(final, protect)
         return final
 
     def _before(self) -> str:
-        """The newest checkpoint, in words."""
+        """A description of the newest checkpoint."""
         try:
             before = self.newest()
         except TPError as error:
@@ -110,7 +110,7 @@ class CheckpointStore:
         return f"the checkpoint before it, {before.name}, is whole" if before else "there is none before it"
 
     def _retire(self, written: Path | None, protect: int | None) -> None:
-        """Remove all but the newest valid checkpoints; a damaged one never takes the place of a valid one."""
+        """Remove all but the newest valid checkpoints. Damaged ones do not count towards the number to keep."""
         candidates = [folder for folder in reversed(self.all()) if step_of(folder) != protect]
         if len(candidates) <= self.keep:
             return
@@ -119,7 +119,7 @@ class CheckpointStore:
             if valid >= self.keep:
                 gone = temporary_name(folder)
                 try:
-                    os.rename(folder, gone)  # a half-removed checkpoint is no checkpoint
+                    os.rename(folder, gone)  # so that a half-removed checkpoint is not taken for a checkpoint
                 except OSError:
                     continue
                 remove(gone)
@@ -129,7 +129,7 @@ class CheckpointStore:
 
 
 def _is_whole(folder: Path) -> bool:
-    """True for a checkpoint that is known to be whole."""
+    """True for a checkpoint that is known to be undamaged."""
     try:
         return damage(folder) is None
     except TPError:

@@ -1,4 +1,4 @@
-"""The contents that a model was trained with, kept in its checkpoint and compared with those of now. Torch-free."""
+"""The contents that a model was trained with, stored in its checkpoint for later comparison. Torch-free."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tp_core.files.bounded_reads import read_json
 from tp_core.options.choice import Chosen, within
 from tp_core.spec.schema import Spec
 
-#: Its name in a checkpoint.
+#: Name of the contents file in a checkpoint.
 CONTENTS = "contents.json"
 
-#: Files of one place that a message names.
+#: Maximum number of files of one place that a message names.
 _SHOWN = 3
 
 #: Place in the spec → the files there, in order.
@@ -28,10 +28,10 @@ Contents = Mapping[str, list[Content]]
 def module_contents(
     modules: Iterable[Chosen[Any]], digest_cache: DigestCache | None = None
 ) -> dict[str, list[Content]]:
-    """The files that modules are made of, vocabularies and teachers for example, by the modules' place in the spec.
+    """The files that modules consist of, such as vocabularies and teachers, by the modules' place in the spec.
 
     Raises:
-        TPError: a file or model that does not exist or cannot be read.
+        TPError: a file or model does not exist or cannot be read.
     """
     found = {}
     for chosen in modules:
@@ -47,10 +47,10 @@ def keep_contents(contents: Contents, folder: Path) -> None:
 
 
 def kept_contents(folder: Path) -> dict[str, list[Content]]:
-    """The contents that a checkpoint was trained with, of an export those that it does not have with it; or nothing.
+    """The stored contents of a checkpoint, or those of an export's external files; empty if nothing is stored.
 
     Raises:
-        CheckpointError: they cannot be read.
+        CheckpointError: the contents cannot be read.
     """
     try:
         plain = read_json(folder / CONTENTS)
@@ -62,16 +62,16 @@ def kept_contents(folder: Path) -> dict[str, list[Content]]:
 
 
 def changed_since(spec: Spec, model: Path) -> str:
-    """The files with which a model reads its input, in words, where they are others than in training.
+    """Describe the files that a model reads its input with and that have changed since training.
 
     Args:
-        model: the folder of its weights, a checkpoint's for example.
+        model: the folder of its weights, such as a checkpoint.
     """
     return _changed(spec.data.chosen(), model)
 
 
 def changed_labels(spec: Spec, model: Path) -> str:
-    """As :func:`changed_since`, of the files with which the model's targets make labels: tokenizers', teachers'."""
+    """Like :func:`changed_since`, for files with which targets make labels, such as tokenizers and teachers."""
     return _changed(spec.model.targets, model)
 
 
@@ -80,15 +80,15 @@ def _changed(modules: Iterable[Chosen[Any]], folder: Path) -> str:
     every = (each for chosen in modules for each in (chosen, *within(chosen)))
     try:
         now = module_contents(each for each in every if each.place in before)
-    except TPError:  # which is said when the file is read
+    except TPError:  # reading the file reports the error
         return ""
     return "; ".join(f"{place}: {difference}" for place, difference in other_contents(before, now).items())
 
 
 def other_contents(before: Contents, now: Contents) -> dict[str, str]:
-    """Places whose contents are no longer those that the run began with → the difference, in words.
+    """Places whose contents differ from those at the start of the run → description of the difference.
 
-    Files count by their contents: they may have moved, or have other names.
+    Files are compared by content. They may have been moved or renamed.
     """
     found = {}
     for place in (place for place in before if place in now):
@@ -99,7 +99,7 @@ def other_contents(before: Contents, now: Contents) -> dict[str, str]:
 
 
 def difference_of(was: list[Content], is_: list[Content]) -> str:
-    """The difference between two contents, in words; empty where there is none."""
+    """A description of the difference between two contents; empty if they are equal."""
     return "" if _by_content(was) == _by_content(is_) else _difference(was, is_)
 
 
@@ -113,7 +113,7 @@ def _difference(was: list[Content], is_: list[Content]) -> str:
     old, new = {each.path: each.digest for each in was}, {each.path: each.digest for each in is_}
     changed = [path for path in new if path in old and old[path] != new[path]]
     added, gone = [path for path in new if path not in old], [path for path in old if path not in new]
-    if not changed and added and len(added) == len(gone):  # other files in their place
+    if not changed and added and len(added) == len(gone):  # files were replaced by others
         return f"{_few(added)} differ from {_few(gone)}" if len(added) > 1 else f"{added[0]} differs from {gone[0]}"
     words = [("has changed", "have changed", changed), ("is new", "are new", added), ("is gone", "are gone", gone)]
     said = [f"{_few(paths)} {one if len(paths) == 1 else many}" for one, many, paths in words if paths]

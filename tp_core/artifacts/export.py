@@ -1,4 +1,4 @@
-"""The export of a trained model: a folder that holds all that using it needs."""
+"""Export of a trained model as a folder with everything needed to use it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from tp_core.spec.trained.provenance import write_provenance
 
 
 def portable_spec(spec: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path) -> Spec:
-    """The spec of a trained model, with the files that using it needs copied into ``folder`` and named relative to it.
+    """The spec of a trained model; the files needed to use it are copied into ``folder`` and named relative to it.
 
     Args:
-        spec: as :func:`tp_core.spec.trained.portable.for_use` gives it.
+        spec: the spec, as returned by :func:`tp_core.spec.trained.portable.for_use`.
     """
 
     def saved(chosen: Chosen[Any]) -> Chosen[Any]:
@@ -42,7 +42,7 @@ def portable_spec(spec: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path)
                 options, files = tokenizer.save(folder / key), chosen.config.files()
                 relative = {name: f"{key}/{value}" if name in files else value for name, value in options.items()}
                 return replace(chosen, config=chosen.config.model_copy(update=relative))
-        # Each module has a folder of its own, which only those with files get.
+        # Each module has its own folder, which is only created if the module has files.
         inside = re.sub(r"[^A-Za-z0-9_-]+", "_", chosen.path.removeprefix("data."))
         options = chosen.config.save(folder, inside)
         return replace(chosen, config=chosen.config.model_copy(update=options)) if options else chosen
@@ -51,16 +51,16 @@ def portable_spec(spec: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path)
 
 
 def copy_local_modules(spec: Spec, folder: Path) -> None:
-    """Write the files of the spec's local modules to where a spec in ``folder`` finds them, as they were run."""
+    """Write the files of the spec's local modules, as they were run, to where a spec in ``folder`` finds them."""
     for file in local_files(spec):
         target = folder / file.inside
-        if target.resolve() != Path(file.path).resolve():  # a file that was edited in the meantime stays as it is
+        if target.resolve() != Path(file.path).resolve():  # keep a file that was edited in the meantime
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(file.content)
 
 
 def changed_local_files(spec: Spec, folder: Path) -> list[str]:
-    """The files of local modules, by their paths inside a run's folder, that are not as the run has them."""
+    """The files of local modules that differ from those in a run's folder, by their paths inside the folder."""
     kept = [(folder / file.inside, file) for file in local_files(spec)]
     return [file.inside for path, file in kept if path.is_file() and path.read_bytes() != file.content]
 
@@ -75,15 +75,15 @@ def export_model(
 ) -> Path:
     """Write a self-contained model folder: weights, spec, tokenizer files, provenance of the modules.
 
-    What only training needed, its hooks and teacher for example, is no part of it; :data:`TRAINING` tells of it.
-    The folder appears under its name only when it is whole and on the disk, with a manifest of its files' digests; one
-    that was there before is replaced.
+    Parts that only training needs, such as hooks and the teacher, are left out; :data:`TRAINING` describes them. The
+    folder appears under its name only when it is complete and on the disk, with a manifest of its files' digests. It
+    replaces an existing folder.
 
     Args:
-        tokenizers: by their key of ``data``, as :func:`tp_core.data.build.tokenizers_of` gives them.
-        complete: writes what else belongs into the folder it is given.
-        contents: that the model was trained with (:func:`tp_core.training.contents.run_contents`). Of what the export
-            does not have with it, and evaluations read, they are kept.
+        tokenizers: tokenizers by key of ``data``, as returned by :func:`tp_core.data.build.tokenizers_of`.
+        complete: writes additional files into the folder that it is given.
+        contents: contents that the model was trained with (:func:`tp_core.training.contents.run_contents`). Those of
+            files that evaluations read and the export does not include are stored.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with draft(folder) as temporary:
@@ -101,18 +101,18 @@ def export_model(
 
 
 def copy_model(source: str, export: Path, inside: str) -> str:
-    """Write a model that a module names, a visual tokenizer for example, into the export of the outer model.
+    """Write a model that a module names, such as a visual tokenizer, into the export of the outer model.
 
-    It is an export as :func:`export_model` writes them, wherever it comes from; the packages that it was made with stay
-    those that its folder names.
+    The result is an export as written by :func:`export_model`, whatever ``source`` is. It keeps the package versions
+    recorded in the source folder.
 
     Args:
         source: an export, a run or a checkpoint.
-        export: the outer model's folder, whose manifest lists the files.
-        inside: name of a folder in it.
+        export: folder of the outer model, whose manifest lists the files.
+        inside: name of a subfolder.
 
     Returns:
-        The name of the folder, which is another where that one is there.
+        The name of the folder; a different one if ``inside`` already exists.
 
     Raises:
         TPError: there is no such model.
@@ -133,7 +133,7 @@ def copy_model(source: str, export: Path, inside: str) -> str:
 
 
 def _write_spec(used: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path) -> None:
-    """Write the spec of an export, the files that it names and those of local modules."""
+    """Write the spec of an export with its files and local modules."""
     import yaml
 
     from tp_core.spec.schema import spec_dumper
@@ -145,7 +145,7 @@ def _write_spec(used: Spec, tokenizers: Mapping[str, Tokenizer], folder: Path) -
 
 
 def _keep_labels(used: Spec, contents: Contents, folder: Path) -> None:
-    """Keep the contents of what makes the labels of targets, which lies where it lay in training."""
+    """Store the contents of the files that make labels of targets. These files are not copied into the export."""
     makers = [each.place for chosen in used.model.targets for each in (chosen, *within(chosen))]
     if kept := {place: contents[place] for place in makers if place in contents}:
         keep_contents(kept, folder)

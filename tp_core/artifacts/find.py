@@ -1,4 +1,4 @@
-"""Finding the model that a path stands for: an export, a run, or one checkpoint of a run."""
+"""Find the model in a path: an export, a run, or one checkpoint of a run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tp_core.suggest import instead
 
 
 def find_model(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Path, Path]:
-    """The spec file and the weights file that a path stands for.
+    """The spec file and the weights file for a path.
 
     Args:
-        path: an exported model, a run's folder (its export, else its newest whole checkpoint), or a checkpoint.
+        path: an exported model, a run's folder (its export, else its newest undamaged checkpoint), or a checkpoint.
 
     Raises:
         CheckpointError: there is no model, or it is damaged.
@@ -49,19 +49,19 @@ def find_model(path: str | os.PathLike[str], say: Callable[[str], None] = lambda
 
 
 def _need_whole(model: Path, say: Callable[[str], None]) -> None:
-    """Make sure that an exported model is as it was written, if it says how: one that was put together by hand may not.
+    """Check an exported model against its manifest; a model that was put together by hand may have none.
 
     Its content is read once, and again when sizes or times say that it has changed (see
     :mod:`tp_core.data.cache.manifest`). A change of a file that people edit is reported only.
 
     Raises:
-        CheckpointError: it is not.
+        CheckpointError: a file differs from the manifest.
     """
     if not (model / MANIFEST).exists():
         return
     with contextlib.ExitStack() as stack:
         digest_cache = None
-        with contextlib.suppress(TPError):  # there is no place for one
+        with contextlib.suppress(TPError):  # a cache folder may be impossible
             digest_cache = stack.enter_context(DigestCache(user_cache()))
         problem = damage(model, digest_cache, EDITABLE)
     if problem:

@@ -7,13 +7,13 @@ from tp_core.spec.trained.provenance import PROVENANCE, REQUIREMENTS
 WEIGHTS = "model.safetensors"
 
 
-#: The whole spec of the training, for people to read.
+#: The complete spec of the training, for people to read.
 TRAINING = "training.yaml"
 
 
-#: The config.json that a model came from Hugging Face with.
+#: The original config.json of a model that was converted from Hugging Face.
 ORIGIN = "huggingface.json"
 
 
-#: Files of an exported model that people edit.
+#: Files of an exported model that people may edit.
 EDITABLE = ("spec.yaml", TRAINING, ORIGIN, PROVENANCE, REQUIREMENTS)

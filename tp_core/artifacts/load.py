@@ -25,13 +25,13 @@ from tp_core.suggest import did_you_mean
 
 @dataclass
 class LoadedModel:
-    """A model with all that using it needs.
+    """A model with everything that is needed to use it.
 
     Attributes:
-        model: on its device; in evaluation mode until someone changes that.
-        spec: the spec that it was trained with; with several data sets, as one of them sees it.
-        weights: the file that it was read from; None for a model that was made here.
-        data_set: the data set as which it is used; empty for a model of one.
+        model: the model on its device; initially in evaluation mode.
+        spec: spec that it was trained with; with several data sets, as seen by one of them.
+        weights: file that the weights were read from; None for a model that was built here.
+        data_set: name of the data set that the model is used with; empty if there is only one.
     """
 
     model: Model
@@ -44,7 +44,7 @@ class LoadedModel:
 
     @property
     def feed(self) -> Feed:
-        """The maker of batches of records.
+        """Makes batches of records.
 
         Raises:
             TPError: the model has no processor.
@@ -66,24 +66,25 @@ def load_model(
 
     Args:
         device: ``auto``, ``cpu`` or ``cuda``.
-        say: told of other versions of packages, changed files, and a checkpoint that stands for a run.
-        data_set: which of several data sets it is used as trained on; the first if None.
-        processes: share the records that the model is for: each has a CUDA device of its own.
-        trust_code: run the Python files of the model's folder, where its modules are in such files.
+        say: called with messages about other package versions, changed files, and a checkpoint used in place of an
+            export.
+        data_set: name of the data set that the model is used with; default: the first.
+        processes: the processes that share the records; each gets its own CUDA device.
+        trust_code: True to run the Python files in the model's folder that define its modules.
 
     Raises:
         CheckpointError: there is no model, or its weights do not fit its spec.
-        TPError: there is no such data set, or processes find different weights.
+        TPError: there is no such data set, or the processes found different weights.
     """
     where = processes.device(device)
     with trusting(trust_code):
         spec, _, weights = find_spec(path, say)
         model = meta_model(spec)
     tensors = read_weights(weights)
-    model.missing_weights(tensors)  # a spec may say any size, and there may be no memory for it
+    model.missing_weights(tensors)  # check first: the spec may ask for more memory than there is
     model.materialise(where).load_weights(tensors)
     del tensors
-    if processes.count > 1:  # of a run that goes on, they may have found different checkpoints
+    if processes.count > 1:  # while a run continues, they may have found different checkpoints
         processes.need_same(checksum(model), "the weights of the model")
     model.eval()
     name = _data_set(spec, data_set)
@@ -99,14 +100,14 @@ def loaded_model(
     processes: Processes = ALONE,
     trust_code: bool = False,
 ) -> LoadedModel:
-    """A model that may be given by its folder, as :func:`load_model` loads it."""
+    """Return a loaded model, or load the model of a folder with :func:`load_model`."""
     if isinstance(model, LoadedModel):
         return model
     return load_model(model, device, processes=processes, trust_code=trust_code)
 
 
 def _data_set(spec: Spec, name: str | None) -> str:
-    """The name of a data set, the first that feeds a target if None; empty for a spec that has only one."""
+    """The name of a data set, by default the first that feeds a target; empty for a spec with only one."""
     if name is None:
         return next((name for name, own in spec.sets().items() if own.model.targets), next(iter(spec.sets())))
     if name not in spec.data.sets:

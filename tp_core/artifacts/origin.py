@@ -1,6 +1,6 @@
-"""The config.json that a model came with from Hugging Face: it goes along with what is trained from it.
+"""The config.json of a model that was converted from Hugging Face. It is copied to models trained from it.
 
-What it says of the architecture, and of what tp does not know, is needed on the way back.
+The export to Hugging Face needs its architecture and the keys that tp does not know.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from tp_core.spec.schema import Spec
 
 
 def keep_origin(spec: Spec, folder: Path) -> None:
-    """Copy the file of the model that a run starts from as a whole, if it has one, into the run's folder."""
+    """Copy the config.json of the model that initialises a whole run into the run's folder, if there is one."""
     if source := spec.init_from.get(""):
         copy_origin(find_model(source)[0].parent, folder)
 
 
 def copy_origin(source: Path, folder: Path) -> None:
-    """Copy the file from one folder to another, if it is there."""
+    """Copy the file from one folder to another, if it exists."""
     if (source / ORIGIN).is_file():
         shutil.copyfile(source / ORIGIN, folder / ORIGIN)

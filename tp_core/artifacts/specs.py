@@ -1,4 +1,4 @@
-"""The spec of a trained model, from its folder."""
+"""The spec of a trained model, read from its folder."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tp_core.spec.trained.provenance import other_versions
 
 
 def find_spec(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Spec, str, Path]:
-    """The spec and the weights file that a path stands for, and which of its files are not those of the training.
+    """The spec and the weights file for a path, and the files that have changed since training.
 
-    Packages of another major version than the model was made with are told, and so are such files.
+    Changed files are reported, and so are packages whose major version differs from the one used in training.
 
     Returns:
-        The spec, a difference in words, and the weights file. A run and its checkpoints name files that lie elsewhere,
-        which may differ; the text is empty where none does.
+        The spec, a description of changed files, and the weights file. Runs and checkpoints refer to external files,
+        which may have changed; the description is empty if none has.
 
     Raises:
         TPError: there is no model, or its spec cannot be loaded.
@@ -30,7 +30,7 @@ def find_spec(path: str | os.PathLike[str], say: Callable[[str], None] = lambda 
 
 
 def read_spec(spec_file: Path, weights: Path, say: Callable[[str], None]) -> tuple[Spec, str]:
-    """The spec and the difference of :func:`find_spec`, of files that :func:`find_model` has found."""
+    """The spec and changes as for :func:`find_spec`, from files that :func:`find_model` has found."""
     spec = load_for_use(spec_file)
     for note in other_versions(spec_file.parent):
         say(note)

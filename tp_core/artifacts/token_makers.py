@@ -101,7 +101,7 @@ def _difference(here: _Maker, there: _Maker, trained: Contents) -> str:
 
 
 def _files(maker: _Maker, trained: Contents) -> list[Content] | None:
-    """The content of a tokenizer, as it was in training where that is known; None where nothing is known."""
+    """The content of a tokenizer, as in training if known; None if unknown."""
     if maker.place in trained or maker.chosen is None:
         return trained.get(maker.place)
     return module_files(maker.chosen)

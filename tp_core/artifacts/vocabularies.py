@@ -1,4 +1,4 @@
-"""Two models' vocabularies and classes: rows of the same number stand for the same thing, or they do not."""
+"""Comparison of two models' vocabularies and classes: do rows with the same index stand for the same thing?"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tp_core.spec.schema import Spec
 def unlike_tokens(own: Tokenizer, other: Tokenizer, added: tuple[int, int] = (0, 0)) -> str:
     """The ids that stand for other tokens in another vocabulary, in words; empty if there is none.
 
-    Ids that one of the two does not have, or skips, say nothing.
+    Ids that one of the two lacks or skips are not compared.
 
     Args:
         added: number of ids that the processor adds after those of the tokenizer, in each of the two.
@@ -36,10 +36,10 @@ def _token(tokenizer: Tokenizer, index: int) -> str:
 
 
 def unlike_classes(own: Spec, other: Spec, targets: Mapping[str, str]) -> str:
-    """The classes that have other names in another model, in words; empty if there is none.
+    """Describe the classes that have different names in another model; empty if there are none.
 
     Args:
-        targets: the names of those to compare → their names in the other model.
+        targets: names of the targets to compare → their names in the other model.
     """
     here, there = dict(_classes(own)), dict(_classes(other))
     for target, theirs in targets.items():
@@ -50,7 +50,7 @@ def unlike_classes(own: Spec, other: Spec, targets: Mapping[str, str]) -> str:
 
 
 def unlike_sets(own: Spec, other: Spec) -> str:
-    """The first data set that has another number in another model, in words; empty if there is none."""
+    """Describe the first data set with a different index in another model; empty if there is none."""
     for number, (here, there) in enumerate(zip(own.data.sets, other.data.sets)):
         if here != there:
             return f"data set {number} is '{there}' there and '{here}' here"
@@ -58,7 +58,7 @@ def unlike_sets(own: Spec, other: Spec) -> str:
 
 
 def _classes(spec: Spec) -> Iterator[tuple[str, list[str]]]:
-    """The names of the classes of each target, where a processor has them."""
+    """The class names of each target, if a processor has them."""
     for own in spec.sets().values():
         config: Any = None if own.data.processor is None else own.data.processor.config
         for target in own.model.targets if isinstance(config, ClassLabelOptions) else ():
@@ -74,15 +74,15 @@ def unlike_vocabularies(
     sides: Collection[str],
     added: tuple[int, int] = (0, 0),
 ) -> str:
-    """As :func:`unlike_tokens`, of the vocabularies of several sides.
+    """Like :func:`unlike_tokens`, for the vocabularies of several sides.
 
     Args:
-        own: tokenizers by their key of ``data``; the target side has the source side's where it has none of its own.
+        own: tokenizers by key of ``data``; the target side uses the source side's if it has none of its own.
         sides: keys.
         added: number of ids that the processor adds after those of the source side's tokenizer, in each of the two.
 
     Returns:
-        A text for people; empty where all are alike, or nothing is known.
+        A description for people; empty if all are equal or nothing is known.
     """
     for side in sides:
         one, two = (each.get(side) or each.get("tokenizer") for each in (own, other))

@@ -1,4 +1,4 @@
-"""Files of weights: safetensors."""
+"""Weights as safetensors files."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: there is no such file") from None
     except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path}: this is no whole safetensors file: {error}") from None
-    except (OSError, RuntimeError) as error:  # the latter is torch's, which maps the file
+    except (OSError, RuntimeError) as error:  # torch maps the file and raises RuntimeError
         raise CheckpointError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def save_weights(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write weights as safetensors, with the mode that the umask gives to new files."""
+    """Write weights as safetensors, with the file mode that the umask gives."""
     path.touch()
     mode = path.stat().st_mode
     save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, str(path), metadata={"format": "pt"})
-    path.chmod(mode & 0o777)  # safetensors gives it to the owner alone
+    path.chmod(mode & 0o777)  # safetensors makes files readable by the owner only

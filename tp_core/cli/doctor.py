@@ -15,7 +15,7 @@ import click
 from tp_core.cli.streams import results_alone
 from tp_core.cli.usage import examples
 from tp_core.data.cache.place import user_cache
-from tp_core.errors import TPError, named
+from tp_core.errors import TPError, describe_error
 from tp_core.packages.third_party import interrupts
 from tp_core.terminal import tell
 
@@ -57,7 +57,7 @@ def _told(section: Callable[[], Iterator[Line]]) -> Iterator[Line]:
         with results_alone():
             found = list(section())
     except Exception as error:
-        found = [Line(section.__name__, f"cannot be examined: {named(error)}", True)]
+        found = [Line(section.__name__, f"cannot be examined: {describe_error(error)}", True)]
     yield from found
 
 
@@ -87,7 +87,7 @@ def libraries() -> Iterator[Line]:
             yield Line(name, f"{version} {why}", True)
         elif error is not None:
             advice = f"pip install --force-reinstall '{name}'"
-            yield Line(name, f"{version} cannot be imported: {named(error)}: {advice}", True)
+            yield Line(name, f"{version} cannot be imported: {describe_error(error)}: {advice}", True)
         else:
             yield Line(name, version)
 

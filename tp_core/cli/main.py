@@ -21,7 +21,7 @@ from tp_core.processes.leaving import SAVE, left_on_signals
 from tp_core.terminal import printable, tell
 
 if TYPE_CHECKING:
-    from tp_core.discovery import Entry
+    from tp_core.discovery import PluginEntry
 
 
 class BuiltIn(NamedTuple):
@@ -61,11 +61,11 @@ def _import(module: str, attribute: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def _plugins() -> dict[str, list[Entry]]:
+def _plugins() -> dict[str, list[PluginEntry]]:
     """Commands of installed plugins by name, without those that have the name of a built-in command."""
     from tp_core import discovery
 
-    found: dict[str, list[Entry]] = {}
+    found: dict[str, list[PluginEntry]] = {}
     for entry in discovery.index().entries("commands"):
         if entry.name not in BUILT_IN:
             found.setdefault(entry.name, []).append(entry)

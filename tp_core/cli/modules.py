@@ -78,13 +78,13 @@ def rows(kind: str | None = None) -> Iterator[Row]:
 def _row(entry: Any, ambiguous: bool) -> Row:
     """The row of one entry; ``ambiguous`` is True if several packages offer its name."""
     from tp_core.discovery import BrokenModuleError, is_own, owner_of
-    from tp_core.errors import named
+    from tp_core.errors import describe_error
 
     start = (entry.kind, entry.name, entry.distribution, entry.version)
     try:
         description = _preset(entry) if entry.kind == "presets" else _described(entry)
     except BrokenModuleError as error:
-        return Row(*start, "broken", "", named(error.cause))
+        return Row(*start, "broken", "", describe_error(error.cause))
     way = f"write {entry.name}@{entry.distribution} for this one"
     if is_own(entry):
         return Row(*start, "ok", description)

@@ -38,14 +38,14 @@ def need_one_process(name: str, command: click.Command) -> None:
     if world_size() == 1 or getattr(command, _SEVERAL, False):
         return
     message = f"'{name}' runs in one process, and WORLD_SIZE says {world_size()}; call it without torchrun: tp {name}"
-    raise as_told(TPError(message))
+    raise start_error(TPError(message))
 
 
 def told_elsewhere(error: click.ClickException) -> bool:
     """True if another process reports an error to the user."""
     if isinstance(error, Failure):
         return isinstance(error.error, PeerFailedError)
-    return isinstance(as_told(TPError(str(error))), PeerFailedError)  # all processes have the same wrong arguments
+    return isinstance(start_error(TPError(str(error))), PeerFailedError)  # all processes have the same wrong arguments
 
 
 def linger() -> None:
@@ -70,7 +70,7 @@ def joined(model: str) -> Iterator[Processes]:
             if model:
                 find_model(model)
         except TPError as error:
-            raise as_told(error) from None
+            raise start_error(error) from None
     with shared() as processes:
         try:
             yield processes

@@ -10,7 +10,7 @@ from tp_core.cli.trust import trust_code_option
 from tp_core.cli.usage import examples
 from tp_core.cli.verify import verify_option
 from tp_core.errors import TPError
-from tp_core.processes.launch import as_told, launch
+from tp_core.processes.launch import launch, start_error
 from tp_core.terminal import tell
 
 
@@ -53,7 +53,7 @@ def train(spec: str, overrides: tuple[str, ...], run: str | None, resume: bool, 
     try:
         loaded = load_spec(spec, overrides)
     except TPError as error:
-        told = as_told(error)  # each process reads the spec, and only one reports its problems
+        told = start_error(error)  # each process reads the spec, and only one reports its problems
         if told is error:
             raise
         raise told from error

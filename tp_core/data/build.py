@@ -1,4 +1,4 @@
-"""The modules of a spec that read data, built."""
+"""Builds the modules of a spec that read data."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ def build_tokenizer(spec: Spec) -> Tokenizer | None:
 
 
 def build_target_tokenizer(spec: Spec) -> Tokenizer | None:
-    """The tokenizer of the decoder's side where it has one of its own, or None."""
+    """The separate tokenizer of the decoder's side, or None."""
     chosen = spec.data.target_tokenizer
     return None if chosen is None else chosen.config.build(data_context(spec))
 
 
 def tokenizers_of(spec: Spec) -> dict[str, Tokenizer]:
-    """The spec's tokenizers by their key of ``data``: ``tokenizer``, ``target_tokenizer``."""
+    """The spec's tokenizers by key of ``data``: ``tokenizer``, ``target_tokenizer``."""
     built = {"tokenizer": build_tokenizer(spec), "target_tokenizer": build_target_tokenizer(spec)}
     return {key: each for key, each in built.items() if each is not None}
 
 
 def build_processor(spec: Spec, tokenizer: Tokenizer | None, data_set: str = "") -> Processor | None:
-    """The spec's processor, or that of one of its data sets, or None."""
+    """The processor of the spec or of one of its data sets, or None."""
     own = spec.of_set(data_set)
     if own.data.processor is None:
         return None

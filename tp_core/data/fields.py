@@ -1,4 +1,4 @@
-"""Texts of records: what is one, and what is said where there is none."""
+"""Text fields of records, with error messages for missing or invalid texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tp_core.data.sources.options import form_of
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 
-#: Values that are no texts, in the words of who writes data.
+#: Names of non-text types, for messages.
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (bool, "true or false"),
     (dict, "a mapping"),
@@ -20,17 +20,17 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     ((bytes, bytearray, memoryview), "bytes"),
 )
 
-#: What separates columns in some tables.
+#: Column separators of other table formats.
 _SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
 
 
 def text_field(record: Record, *names: str) -> str | None:
-    """The text of the first of the fields that a record has; None where it has none of them, or only nulls.
+    """The text of the first given field that a record has; None if all are missing or null.
 
-    A number is the text that it is written as, and a class of a data set that has names for its classes is its name.
+    A number becomes its written form. A class index becomes the class name, if the data set has class names.
 
     Raises:
-        DataError: the field holds something else (a list, a mapping, bytes, NaN), or no valid Unicode.
+        DataError: the field holds another type (a list, a mapping, bytes, NaN) or invalid Unicode.
     """
     for name in names:
         value = record.value.get(name)
@@ -40,10 +40,10 @@ def text_field(record: Record, *names: str) -> str | None:
 
 
 def required_text(record: Record, *names: str) -> str:
-    """As :func:`text_field`, of a record that has to have one of the fields.
+    """Like :func:`text_field`, but one of the fields is required.
 
     Raises:
-        DataError: it has none of them, or what it has is no text.
+        DataError: all fields are missing, or the value is not a text.
     """
     text = text_field(record, *names)
     if text is None:
@@ -52,7 +52,7 @@ def required_text(record: Record, *names: str) -> str:
 
 
 def is_blank(record: Record) -> bool:
-    """Tell if a record is a blank line of a plain text."""
+    """True if a record is a blank line of a plain text file."""
     return set(record.value) == {"text"} and not str(record.value.get("text", "")).strip()
 
 
@@ -62,9 +62,9 @@ def missing_field(
     """The error for a record that lacks fields.
 
     Args:
-        expected: the fields in words, such as ``'text_a' or 'text'`` with their quotes.
-        hint: where the field may come from.
-        place: file and line that the message names; those of the record if None.
+        expected: description of the fields, such as ``'text_a' or 'text'`` with their quotes.
+        hint: possible source of the field.
+        place: file and line for the message; default: those of the record.
     """
     message = f"no field {expected}; the fields are {fields_of(record.value)} (data.columns renames them){hint}"
     file, line = (record.file, record.line) if place is None else place
@@ -72,7 +72,7 @@ def missing_field(
 
 
 def _other_separator(record: Record) -> str:
-    """A sentence for the only column of a CSV or TSV file whose name has the separators of other tables."""
+    """A sentence about a wrong separator, if a CSV or TSV file has one column whose name contains other separators."""
     name = next(iter(record.value), "")
     marks = [words for mark, words in _SEPARATORS.items() if mark in name]
     if len(record.value) != 1 or not marks or form_of(record.file) not in ("csv", "tsv"):
@@ -99,7 +99,7 @@ def _number(value: Any, name: str, record: Record) -> str:
     if isinstance(value, Integral) and not isinstance(value, bool):
         try:
             return str(int(value))
-        except ValueError:  # Python writes numbers of some thousand digits at most
+        except ValueError:  # Python refuses to format numbers with thousands of digits
             what = "a number of too many digits"
             raise DataError(f"expected a text in '{name}', got {what}", file=record.file, line=record.line) from None
     if isinstance(value, Real) and not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""A function of many items, computed in threads and given back in the order of the items. Torch-free."""
+"""A parallel map in threads that keeps the order of the items. Torch-free."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Seconds that a thread is given work for at a time. Handing a thread its work costs tens of microseconds, and threads
-#: that ask for the interpreter that often wait for each other: small pictures would take longer than with one thread.
+#: Seconds of work that a thread gets at a time. Handing over work costs tens of microseconds, and threads that request
+#: the interpreter lock too often wait for each other. Small images would take longer than with one thread.
 _SPAN = 0.002
 
-#: Seconds under which an item is computed where its result is asked for: of such items, as of pictures of 32 pixels,
-#: most of the time is the interpreter's, and two threads take longer than one.
+#: Items faster than this many seconds are computed in the calling thread. For such items, such as images of 32 pixels,
+#: the interpreter lock dominates, and two threads would be slower than one.
 _QUICK = 0.00015
 
-#: Items that are tried first, at most, to know how long they take.
+#: Maximum number of items that are timed first.
 _TRIED = 16
 
-#: Most threads: reading, decoding and hashing then wait for the disk or for memory.
+#: Maximum number of threads; with more, reading, decoding and hashing wait for the disk or memory.
 _MOST = 8
 
 
 def usable_cores() -> int:
-    """The number of cores that this process may use."""
+    """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def ordered_parallel_map(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None, ahead: int = 512
 ) -> Generator[Result, None, None]:
-    """``function`` of each item, as ``map`` gives it, computed in threads.
+    """Apply ``function`` to each item in threads; the results are in order, as with ``map``.
 
-    It is worth it where the function leaves the interpreter, as reading, decoding and hashing do. What is raised is
-    raised in its turn: behind the results of all items before. Items are taken in the thread that asks for results.
+    It is worthwhile if the function releases the interpreter lock, as reading, decoding and hashing do. An exception is
+    raised after the results of all earlier items. Items are taken in the thread that requests results.
 
     Args:
         function: called in several threads at once.
-        threads: how many; 8, or as many as the process has cores if these are fewer, if None. With one, or where the
-            first items are too quick for threads to help, no thread is begun, and nothing is taken in advance.
-        ahead: most items that are taken, or results that are kept, before they are asked for. Of items that take longer
-            than about 2 ms, these are only two more than there are threads.
+        threads: number of threads; default: 8, or the number of cores if it is smaller. With one thread, or if the
+            first items are too fast for threads to help, no thread is started and no item is taken in advance.
+        ahead: maximum number of items or results to hold in advance. For items slower than about 2 ms, only two more
+            than the number of threads are held.
     """
     count = min(_MOST, usable_cores()) if threads is None else threads
     source = iter(items)
@@ -57,7 +57,7 @@ def ordered_parallel_map(
 
 
 def _tried(function: Callable[[Item], Result], items: Iterator[Item]) -> Generator[Result, None, bool]:
-    """The results of the first items, and whether they were quick; the very first, which may load libraries, apart."""
+    """Yield the results of the first items and return True if they were fast; the very first item is not timed."""
     times: list[float] = []
     for item in islice(items, _TRIED):
         start = time.perf_counter()
@@ -69,9 +69,9 @@ def _tried(function: Callable[[Item], Result], items: Iterator[Item]) -> Generat
     return len(times) > 1 and median(times[1:]) < _QUICK
 
 
-@dataclass(slots=True)  # a named tuple that is generic needs Python 3.11
+@dataclass(slots=True)  # a generic named tuple needs Python 3.11
 class _Run(Generic[Result]):
-    """Results of items in a row, the exception that came behind them, and the seconds that they took."""
+    """Results of consecutive items, the exception after them, and the seconds that they took."""
 
     results: list[Result]
     error: Exception | None
@@ -91,12 +91,12 @@ def _computed(function: Callable[[Item], Result], items: list[Item]) -> _Run[Res
 
 
 def _taken(source: Iterator[Item], count: int) -> tuple[list[Item], Exception | None]:
-    """The next items, and what ended them if they are fewer."""
+    """The next items, and the exception that ended them, if there are fewer than ``count``."""
     items: list[Item] = []
     try:
         while len(items) < count:
             items.append(next(source))
-    except Exception as error:  # StopIteration among them
+    except Exception as error:  # including StopIteration
         return items, error
     return items, None
 

@@ -16,7 +16,7 @@ Ids = NDArray[np.int32]
 
 def joined(*parts: Any) -> Ids:
     """Concatenate ids given as lists or arrays."""
-    return np.concatenate(parts, dtype=np.int32, casting="unsafe")  # NumPy makes an empty list a float array
+    return np.concatenate(parts, dtype=np.int32, casting="unsafe")  # NumPy converts an empty list to a float array
 
 
 def lengths_of(rows: Sequence[Ids]) -> NDArray[np.int64]:
@@ -44,7 +44,7 @@ def padded(rows: Sequence[Ids], width: int | None, fill: int) -> torch.Tensor:
     """Rows with padding on the right: (rows, width), int64.
 
     Args:
-        width: of the result; None for the longest row's length, or 1 if all are empty.
+        width: width of the result; default: the longest row's length, or 1 if all rows are empty.
     """
     if width is None:
         width = max(1, *map(len, rows))

@@ -1,4 +1,4 @@
-"""The routes of a processor's batches into the model: the inputs go to a stream, the labels to targets."""
+"""Routes of a processor's batches into the model: inputs to a stream, labels to targets."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tp_core.spec.schema import Spec
 
 @dataclass(frozen=True)
 class Route:
-    """The way of a processor's batches into the model.
+    """The route of a processor's batches into the model.
 
     Attributes:
-        labels: of each target, the names that the processor gives its labels; None leaves them as they are.
-        stream: that a processor of one stream feeds.
-        targets: that the batches are for; None for all.
-        number: of the data set among those trained in turn, which the batches have as ``task_ids``; None for one alone.
+        labels: target → names of its labels in the processor's batches; None leaves labels unchanged.
+        stream: stream that a single-stream processor feeds.
+        targets: targets that the batches train; None for all.
+        number: index of the data set among several, added to batches as ``task_ids``; None for a single data set.
     """
 
     labels: Mapping[str, tuple[str, ...]] | None = None
@@ -31,7 +31,7 @@ class Route:
     number: int | None = None
 
     def __call__(self, batch: Batch) -> Batch:
-        """The batch as the model reads it."""
+        """The batch in the form that the model reads."""
         source = {self.stream if name == ONLY else name: inputs for name, inputs in batch.source.items()}
         if self.number is not None:
             task = torch.full((batch.size,), self.number)
@@ -41,28 +41,28 @@ class Route:
 
     @staticmethod
     def _of_targets(labels: Mapping[str, Inputs], names: Mapping[str, tuple[str, ...]]) -> dict[str, Inputs]:
-        """The labels of each target of which all kinds are there."""
+        """The labels of each target whose kinds of labels are all present."""
         there = {target: [labels[name] for name in own if name in labels] for target, own in names.items()}
         return {target: _joined(target, parts) for target, parts in there.items() if len(parts) == len(names[target])}
 
 
 @dataclass(frozen=True)
 class Feed:
-    """A processor, and where its batches go."""
+    """A processor with the route of its batches."""
 
     processor: Processor
     route: Route = Route()
 
     def collate(self, samples: list[Sample]) -> Batch:
-        """A batch of samples, as the model reads it."""
+        """A batch of samples in the form that the model reads."""
         return self.route(self.processor.collate(samples))
 
 
 def _joined(target: str, parts: list[Inputs]) -> Inputs:
-    """Labels of several kinds of one target.
+    """Combine several kinds of labels of one target.
 
     Raises:
-        TPError: two kinds have a tensor of one name.
+        TPError: two kinds have a tensor of the same name.
     """
     joined: Inputs = {}
     for part in parts:
@@ -73,7 +73,7 @@ def _joined(target: str, parts: list[Inputs]) -> Inputs:
 
 
 def route_of(spec: Spec, data_set: str = "") -> Route:
-    """The route of the batches that a spec's processor makes, or that of one of its data sets."""
+    """The route for the processor's batches of a spec, or of one of its data sets."""
     own = spec.of_set(data_set)
     streams = list(own.model.streams)
     targets = tuple(each.instance_name for each in own.model.targets)

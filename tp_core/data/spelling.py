@@ -1,4 +1,4 @@
-"""Predictions of tokens in the user's terms."""
+"""Predictions with tokens instead of ids."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from tp_core.interfaces import Tokenizer
 
 
 def spelled(value: Any, tokenizer: Tokenizer) -> Any:
-    """A prediction with texts and tokens in place of ids.
+    """A prediction with texts and tokens instead of ids.
 
-    ``{"token_ids": ids}`` becomes ``{"text": ...}``, and ``{"id": ..., "probability": ...}`` has the token that the id
-    stands for. Ids beyond the tokenizer's, of a model whose vocabulary is larger, stand for nothing.
+    ``{"token_ids": ids}`` becomes ``{"text": ...}``, and ``{"id": ..., "probability": ...}`` gets the id's token. Ids
+    that exceed the tokenizer's vocabulary have no token.
     """
     if isinstance(value, list):
         return [spelled(inner, tokenizer) for inner in value]

@@ -14,7 +14,7 @@ from tp_core.interfaces import Batch, Processor
 from tp_core.metrics.facts import MetricFacts
 from tp_core.model import Model
 from tp_core.processes.group import ProcessGroup
-from tp_core.processes.meeting import Meeting, Wish, together
+from tp_core.processes.meeting import Agreement, Request, together
 from tp_core.processes.pause import NO_PAUSE, Pause
 from tp_core.processes.signals import InterruptedWaitError
 from tp_core.random_state import random_state_kept
@@ -33,14 +33,14 @@ def evaluate_batches(
     """Mean loss, mean loss per target and every metric, over all batches of all processes.
 
     Args:
-        batches: of this process, which are dealt out in turn: batch ``i`` is number ``i · processes + rank`` of all.
-        facts: what is declared of the metrics (:func:`tp_core.spec.metrics.set_metrics`).
-        processor: adds metrics of its own (:meth:`tp_core.interfaces.Processor.score`).
-        pause: asked before each batch; where it is true on one process, all end.
+        batches: batches of this process; batch ``i`` has the index ``i · processes + rank`` among all.
+        facts: declared facts of the metrics (:func:`tp_core.spec.metrics.set_metrics`).
+        processor: adds its own metrics (:meth:`tp_core.interfaces.Processor.score`).
+        pause: checked before each batch; a pause on one process ends the evaluation on all.
 
     Raises:
-        TPError: a metric is no (sum, count), and is not declared.
-        InterruptedWaitError: there was a pause, or a signal while a batch was waited for.
+        TPError: a metric is not declared and is not a (sum, count).
+        InterruptedWaitError: there was a pause, or a signal while waiting for a batch.
     """
     totals, rows = Totals(device), JoinedRows()
 
@@ -60,7 +60,7 @@ def evaluate_batches(
 
     with evaluating(model), random_state_kept():
         _until_pause(processes, add_own)
-    # Every process takes part in the sums, those without a batch too; one of them makes the numbers for all.
+    # Every process takes part in the sums, also without a batch; each metric is computed by one process.
     arrays = {**totals.read(processes), **rows.read(processes)}
     arrays = {name: arrays[name] for name in dict.fromkeys([*facts, *arrays]) if name in arrays}  # in declared order
     found = together(processes, lambda: computed(arrays, facts) if processes.rank == 0 else {})
@@ -70,14 +70,14 @@ def evaluate_batches(
 
 
 def _until_pause(processes: ProcessGroup, work: Callable[[], None]) -> None:
-    """Do on every process what needs no other one; where one fails or pauses, all raise."""
-    meeting, wish = Meeting(processes), Wish.GO_ON
+    """Run work that needs no other process on every process. If one fails or pauses, all raise."""
+    agreement, request = Agreement(processes), Request.GO_ON
     try:
-        meeting.attempt(work)
+        agreement.attempt(work)
     except InterruptedWaitError:
-        wish = Wish.STOP
-    agreed = meeting.agreed(wish)
-    if agreed == Wish.FAIL:
-        raise meeting.error()
-    if agreed == Wish.STOP:
+        request = Request.STOP
+    agreed = agreement.agreed(request)
+    if agreed == Request.FAIL:
+        raise agreement.error()
+    if agreed == Request.STOP:
         raise InterruptedWaitError

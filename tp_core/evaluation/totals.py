@@ -1,4 +1,4 @@
-"""Metrics of several batches and processes: what adds up, and what is joined."""
+"""Metrics over several batches and processes: sums, and joined rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Arrays = tuple[NDArray[Any], ...]
 
 
 class Totals:
-    """Named tensors that add up, kept on the device in float64: whole numbers and sums of them stay exact."""
+    """Named tensors that are summed on the device in float64, so that integers and their sums stay exact."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -43,20 +43,20 @@ class Totals:
             parts += [tensor.reshape(-1) for tensor in tensors]
         if not parts:
             return
-        if any(part.dtype != torch.float32 for part in parts):  # joined first, they would lose digits
+        if any(part.dtype != torch.float32 for part in parts):  # concatenating first would lose digits
             parts = [part.double() for part in parts]
         self._add(shapes, torch.cat(parts).double())
 
     def merge(self, other: Totals, skip: Tensor | None = None) -> None:
-        """Add other totals, or zeros where the flag ``skip`` (a scalar) is true, without waiting for the device."""
+        """Add other totals, or zeros if the flag ``skip`` (a scalar) is true, without waiting for the device."""
         values = other._values if skip is None else torch.where(skip, torch.zeros_like(other._values), other._values)
         self._add(other._shapes, values)
 
     def read(self, processes: ProcessGroup) -> dict[str, Arrays]:
-        """The totals over all processes, by name in order; this waits for the device, once.
+        """The totals over all processes, by name in order. Waits for the device once.
 
         Raises:
-            TPError: the tensors of a metric do not have the same shapes everywhere.
+            TPError: the tensors of a metric have different shapes.
         """
         together: dict[str, Shapes] = {}
         for shapes in processes.gather(self._shapes):
@@ -80,14 +80,14 @@ class Totals:
         return {"shapes": shapes, "values": self._values.cpu()}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Add what :meth:`state` gave."""
+        """Add the totals from :meth:`state`."""
         shapes = {name: tuple(tuple(shape) for shape in each) for name, each in state["shapes"].items()}
         self._add(shapes, state["values"].to(self.device))
 
     def _tensor(self, value: Any) -> Tensor:
         if isinstance(value, Tensor):
             return value if value.device == self.device else value.to(self.device)
-        if isinstance(value, (int, float)):  # filled on the device, which a copy would make wait
+        if isinstance(value, (int, float)):  # filling on the device avoids a copy that would wait
             return torch.full((), float(value), dtype=torch.float64, device=self.device)
         return torch.as_tensor(np.asarray(value, dtype=np.float64), device=self.device)
 
@@ -105,7 +105,7 @@ class Totals:
         self._shapes = together
 
     def _aligned(self, shapes: dict[str, Shapes]) -> Tensor:
-        """The values in the order of ``shapes``, with zeros for names that are not there."""
+        """The values in the order of ``shapes``, with zeros for missing names."""
         if list(shapes) == list(self._shapes):
             return self._values
         sizes = [_size(each) for each in self._shapes.values()]
@@ -128,18 +128,18 @@ def _union(one: dict[str, Shapes], other: dict[str, Shapes]) -> dict[str, Shapes
 
 
 class JoinedRows:
-    """Named columns whose rows are joined in the order of the data, whatever the batches and processes."""
+    """Named columns whose rows are joined in the order of the data, independent of batches and processes."""
 
     def __init__(self) -> None:
         self._parts: dict[str, list[tuple[int, tuple[Any, ...]]]] = {}
 
     def add(self, number: int, states: Mapping[str, Joined]) -> None:
-        """Add the rows of batch ``number``, which is counted over all processes."""
+        """Add the rows of batch ``number``, counted over all processes."""
         for name, state in states.items():
             self._parts.setdefault(name, []).append((number, tuple(map(_column, state.columns))))
 
     def read(self, processes: ProcessGroup) -> dict[str, Arrays]:
-        """All processes' rows, by name, on the first process; nothing on the others."""
+        """The rows of all processes, by name, on the first process; an empty dictionary on the others."""
         own = {
             name: [(number, tuple(column.cpu() for column in columns)) for number, columns in parts]
             for name, parts in self._parts.items()
@@ -157,7 +157,7 @@ def _number(part: tuple[int, Any]) -> int:
 
 
 def _column(values: Any) -> Tensor:
-    """A column on its device: float64, int64 or bool."""
+    """A column as a tensor on its device: float64, int64 or bool."""
     column = values.detach() if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
     if column.dtype == torch.bool:
         return column
@@ -165,21 +165,21 @@ def _column(values: Any) -> Tensor:
 
 
 def states_of(output: ModelOutput) -> dict[str, MetricState]:
-    """The metrics of a batch, as ``target/metric``."""
+    """The metrics of a batch, named ``target/metric``."""
     return {f"{target}/{name}": state for target, own in output.outputs.items() for name, state in own.metrics.items()}
 
 
 def divided(states: Mapping[str, MetricState]) -> tuple[dict[str, tuple[Any, ...]], dict[str, Joined]]:
-    """Metrics that add up, and those that are joined."""
+    """Metrics that are summed, and metrics whose rows are joined."""
     adding = {name: state for name, state in states.items() if not isinstance(state, Joined)}
     return adding, {name: state for name, state in states.items() if isinstance(state, Joined)}
 
 
 def computed(arrays: Mapping[str, Arrays], facts: Mapping[str, MetricFacts]) -> dict[str, float]:
-    """The numbers that metrics come to. Of a metric that is not declared, (sum, count) is the mean.
+    """The final values of metrics. A metric that is not declared is the mean of (sum, count).
 
     Raises:
-        TPError: a metric is neither.
+        TPError: a metric is neither declared nor a (sum, count).
     """
     return {name: _computed(name, values, facts.get(name)) for name, values in arrays.items()}
 

@@ -1,4 +1,4 @@
-"""Records in order → what a model answers, by batches of rows of like length, which processes may share."""
+"""Compute a model's answers to records in order, in batches of similar length that processes may share."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ from tp_core.processes.shared import ALONE, Processes
 
 Answer = TypeVar("Answer")
 
-#: Makes samples of records.
+#: Converts records to samples.
 Encode = Callable[[list[Record]], list[Sample]]
 
-#: One answer per row of a batch, from the numbers of the rows' records among all, counted from 0, and the records.
+#: Computes one answer per row of a batch, given the positions of the rows' records among all records (from 0) and the
+#: records.
 Compute = Callable[[Batch, list[int], list[Record]], Sequence[Answer]]
 
 
 @dataclass(frozen=True)
 class Unusable:
-    """In the place of the answer to a record that cannot be used: why."""
+    """Replaces the answer to a record that cannot be used; ``error`` is the reason."""
 
     error: str
 
 
 def need_batch_size(size: int) -> None:
-    """Raise a :class:`TPError` where a number of records per batch is none, or below 1."""
+    """Raise a :class:`TPError` if the number of records per batch is not an integer of at least 1."""
     if isinstance(size, bool) or not isinstance(size, Integral):
         raise TPError(f"batch_size: expected an integer, got {size!r}")
     if size < 1:
@@ -57,21 +58,21 @@ def answers(
 ) -> Iterator[tuple[list[Record], list[Answer | Unusable]]]:
     """Chunks of records, each with its answers, in order.
 
-    A chunk is what the processor reads ahead. Its batches are the same however many processes share them, and so are
-    the answers. Each process reads all records; of as many whole chunks as there are processes, each encodes and
-    computes one, and of the last chunks, which are fewer, all encode the records and share the batches by their size.
+    A chunk is the group of records that the processor reads ahead. Batches and answers do not depend on the number of
+    processes. Each process reads all records. While there is one full chunk per process, each process encodes and
+    computes one chunk. For the remaining chunks, all processes encode the records and share the batches by size.
 
     Args:
         feed: makes the batches.
-        encode: makes samples of records; the processor's ``encode`` if None.
-        skip: give an :class:`Unusable` in the place of the answer to a record that cannot be used, and go on.
-        processes: share the work. The first gets all answers, the others none.
-        done: told of records that are done, how many they are: after each batch, and of those of other processes and
-            those that cannot be used, when all have exchanged their answers.
+        encode: converts records to samples; default: the processor's ``encode``.
+        skip: True to answer unusable records with an :class:`Unusable` and continue.
+        processes: the processes that share the work. The first gets all answers, the others none.
+        done: called with the number of finished records after each batch. Records of other processes and unusable
+            records are reported when the processes exchange their answers.
 
     Raises:
-        DataError: a record that cannot be used, unless these are skipped.
-        TPError: the batch size is none, or processes read different records.
+        DataError: a record cannot be used, and ``skip`` is False.
+        TPError: the batch size is invalid, or the processes read different records.
     """
     need_batch_size(batch_size)
     told = 0
@@ -106,7 +107,7 @@ def answers(
 
 @dataclass(frozen=True)
 class _Share(Generic[Answer]):
-    """The settings and functions with which a process computes the answers to a chunk's records."""
+    """The settings and functions that a process needs to compute the answers to a chunk's records."""
 
     feed: Feed
     batch_size: int
@@ -119,18 +120,18 @@ class _Share(Generic[Answer]):
     def of(
         self, chunk: list[Record], first: int, loads: list[tuple[int, int]] | None, rank: int
     ) -> dict[int, Answer | Unusable]:
-        """The answers of one process to a chunk's records, by their number in the chunk.
+        """The answers that one process computes for a chunk's records, by index in the chunk.
 
         Args:
-            first: number of the chunk's first record among all.
-            loads: per process, the work that it has so far, and its rank: a heap. None if this process computes all.
+            first: position of the chunk's first record among all records.
+            loads: heap of (work so far, rank) of all processes; None if this process computes all batches.
         """
         found: dict[int, Answer | Unusable] = {}
         samples = self._samples(chunk, found)
         lengths = {number: _length(sample) for number, sample in samples.items()}
         order = sorted(samples, key=lambda number: lengths[number])
         groups = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
-        # From the longest on, each batch goes to who has the least to do.
+        # Start with the longest batches; each batch goes to the process with the least work.
         owners = {}
         if loads is not None:
             for number in reversed(range(len(groups))):
@@ -146,7 +147,7 @@ class _Share(Generic[Answer]):
         return found
 
     def _samples(self, chunk: list[Record], found: dict[int, Answer | Unusable]) -> dict[int, Sample]:
-        """The samples of a chunk's records by their number; what cannot be used is put among the answers."""
+        """The samples of a chunk's records by index; unusable records are added to the answers."""
         read = {}
         for number, record in enumerate(chunk):
             if isinstance(record, Unreadable):
@@ -172,7 +173,7 @@ def _length(sample: Sample) -> int:
 
 
 def digest(records: list[Record]) -> int:
-    """A number that tells records of different content apart, whatever folder they are in."""
+    """A number that identifies the content of records, independent of their folder."""
     found = 0
     for record in records:
         for name, value in record.value.items():

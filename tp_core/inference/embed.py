@@ -1,4 +1,4 @@
-"""``embed``: one vector per record."""
+"""``embed`` computes one vector per record."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tp_core.spec.schema import Spec
 from tp_core.spec.sections.embed import EmbedOptions
 from tp_core.spec.trained.vectors import vector_plan
 
-#: Fields of records that a prompt stands before: of a pair, both.
+#: Fields that get a prompt prepended; for a pair, both fields.
 _TEXTS = ("text_a", "text", "text_b")
 
 
@@ -42,14 +42,14 @@ def embed(
     trust_code: bool = False,
     done: Callable[[int], None] = lambda _: None,
 ) -> NDArray[np.float32]:
-    """One vector per record, made of the encoder's last states over the record's real positions.
+    """One vector per record, pooled from the encoder's last states over the record's non-padding positions.
 
-    What is None here is as the spec's ``inference.embed`` says, and what is unset there, as the model's targets were
-    trained: CLIP's vectors are projected and of length 1 (:func:`tp_core.spec.trained.vectors.vector_plan`).
+    Arguments that are None default to the spec's ``inference.embed``. Options unset there follow the training of the
+    model's targets: CLIP's vectors are projected and have length 1 (:func:`tp_core.spec.trained.vectors.vector_plan`).
 
     Args:
         model: a loaded model, or its folder.
-        inputs: texts, dictionaries of fields, or records; or one of these.
+        inputs: one text, dictionary of fields or record, or several of them.
         pooling: ``mean``, ``first``, ``max`` or ``last``.
         stream: of a model with named streams, which one.
         projection: whether vectors are projected to the space in which a target compares them.
@@ -62,11 +62,12 @@ def embed(
         done: told of inputs that are done, how many they are, as batches are computed.
 
     Returns:
-        (records, size), float32, in order. The size is that of the encoder's states, or of the projection.
+        Array of shape (records, size), float32, in order. The size is that of the encoder's states or of the
+        projection.
 
     Raises:
-        TPError: the model has no processor, or there is no such pooling, stream, projection or prompt.
-        DataError: a record has nothing for the stream, or no text to put a prompt before.
+        TPError: the model has no processor, or the pooling, stream, projection or prompt does not exist.
+        DataError: a record has no input for the stream, or no text to prepend a prompt to.
     """
     loaded = loaded_model(model, device, processes, trust_code)
     given = {"pooling": pooling, "stream": stream, "projection": projection, "normalize": normalize, "prompt": prompt}
@@ -76,17 +77,17 @@ def embed(
 
 
 class Embedder:
-    """A model that makes vectors, in chunks: what :func:`embed` puts together.
+    """Computes vectors in chunks with a loaded model; the implementation of :func:`embed`.
 
     Args:
-        given: options of ``inference.embed``, over those of the spec where they are not None.
-        say: told in a sentence how the vectors are made.
+        given: options of ``inference.embed``; values other than None override the spec's.
+        say: called with a sentence that describes how the vectors are made.
 
     Attributes:
-        size: numbers per vector.
+        size: number of values per vector.
 
     Raises:
-        TPError: the model has no processor, or there is no such pooling, stream, projection or prompt.
+        TPError: the model has no processor, or the pooling, stream, projection or prompt does not exist.
     """
 
     def __init__(self, loaded: LoadedModel, given: dict[str, Any], say: Callable[[str], None] = lambda _: None) -> None:
@@ -105,10 +106,10 @@ class Embedder:
         processes: Processes = ALONE,
         done: Callable[[int], None] = lambda _: None,
     ) -> Iterator[tuple[list[Record], NDArray[np.float32]]]:
-        """Chunks of records, each with its vectors, (records of the chunk, size), in order; all on the first process.
+        """Chunks of records with their vectors, (records of the chunk, size), in order; all on the first process.
 
         Raises:
-            DataError: a record has nothing for the stream, or no text to put a prompt before.
+            DataError: a record has no input for the stream, or no text to prepend a prompt to.
         """
         device, encode = self._loaded.device, self._encode
         compute = self._vectors
@@ -132,13 +133,13 @@ class Embedder:
 
 
 def _own_options(spec: Spec) -> EmbedOptions:
-    """The spec's options, as one of its data sets can follow them, which may lack the stream."""
+    """The spec's options, reduced to those that apply to one of its data sets, which may lack the stream."""
     own = spec.inference.embed
     return own if own.stream in spec.model.streams else own.model_copy(update={"stream": None})
 
 
 def _prompted(record: Record, prefix: str) -> Record:
-    """A record with a prompt before its text.
+    """A record with a prompt prepended to its text.
 
     Raises:
         DataError: the record has no text.

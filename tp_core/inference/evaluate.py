@@ -1,4 +1,4 @@
-"""``evaluate``: losses and metrics of a trained model on a file."""
+"""``evaluate`` computes losses and metrics of a trained model on a file."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _told(batches: Iterable[Batch], done: Callable[[int], None]) -> Iterator[Bat
 def _rows(
     spec: Spec, processor: Processor, data: Any, say: Callable[[str], None], processes: Processes
 ) -> Iterator[ArrowRows]:
-    """The prepared rows of files and sources, which are kept in the cache, or of records, which are not."""
+    """The prepared rows of files and sources, which are cached, or of records, which are not."""
     one = isinstance(data, (str, os.PathLike, Mapping, Record, Chosen, SourceConfig))
     given = [chosen_of(each) if isinstance(each, SourceConfig) else each for each in ([data] if one else data)]
     if not given:

@@ -1,4 +1,4 @@
-"""``generate``: texts that a trained model writes."""
+"""``generate`` writes texts with a trained model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def generate(
     done: Callable[[int], None] = lambda _: None,
     **options: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Write a text for each input: what follows it (causal models), or its counterpart (encoder-decoder models).
+    """Write a text for each input: its continuation (causal models) or its counterpart (encoder-decoder models).
 
     Args:
         model: a loaded model, or its folder.
@@ -47,14 +47,13 @@ def generate(
             ``inference.generate`` says.
 
     Yields:
-        One dictionary per input, in order: ``text``, and ``finished``, whether the text ended by itself rather than
-        at its longest length; where the input was too long, also ``truncated``, the number of tokens that it lost.
-        Where the spec's ``data.on_bad_record`` is ``skip``, one that cannot be used has an empty text and an
-        ``error``.
+        One dictionary per input, in order: ``text``, and ``finished``, which is False if the text was cut at its
+        maximum length. If the input was too long, ``truncated`` is the number of tokens that were cut from it. With the
+        spec's ``data.on_bad_record: skip``, an unusable input has an empty text and an ``error``.
 
     Raises:
-        TPError: the model cannot write, or the options contradict each other.
-        DataError: a record has no text, or leaves no room for one.
+        TPError: the model cannot generate, or the options contradict each other.
+        DataError: a record has no text, or leaves no room for new tokens.
     """
     loaded = loaded_model(model, device, processes, trust_code)
     _targets_of(loaded, None)
@@ -79,7 +78,7 @@ def _texts(
     processes: Processes,
     done: Callable[[int], None],
 ) -> Iterator[dict[str, Any]]:
-    lost: dict[int, int] = {}  # identities of records that are gone are used again: there are never many
+    lost: dict[int, int] = {}  # ids of deleted records are reused, so this stays small
     causal = loaded.model.decoder is None
 
     def compute(batch: Batch, numbers: list[int], records: list[Record]) -> list[dict[str, Any]]:
@@ -114,10 +113,10 @@ def _texts(
 def _prompts(
     loaded: LoadedModel, processor: Processor, options: GenerateOptions, room: PromptRoom, lost: dict[int, int]
 ) -> Callable[[list[Record]], list[Sample]]:
-    """Makes prompts of records.
+    """The function that makes prompts of records.
 
     Args:
-        lost: where the tokens are counted that each prompt loses, by the identity of its record.
+        lost: filled with the number of tokens cut from each prompt, by the identity of its record.
     """
     positions, causal = _positions(loaded), loaded.model.decoder is None
 
@@ -140,15 +139,15 @@ def continuations(
     numbers: list[int],
     records: list[Record],
 ) -> list[Generated]:
-    """The texts that a model writes for the samples of a batch.
+    """The texts that a model generates for the samples of a batch.
 
     Args:
-        numbers: the positions of the records among all records; they are part of the seeds of sampling.
-        records: to name in errors.
+        numbers: positions of the records among all records; part of the seeds for sampling.
+        records: the records, for error messages.
 
     Raises:
-        DataError: a record leaves no room to write in.
-        TPError: the model cannot write, or an option does not fit it.
+        DataError: a record leaves no room for new tokens.
+        TPError: the model cannot generate, or an option does not fit it.
     """
     facts = loaded.spec.data.target_vocabulary or loaded.spec.data.vocabulary
     target, decoder = _targets_of(loaded, batch)[0], loaded.model.decoder is not None
@@ -170,19 +169,19 @@ def continuations(
             seeds = [(options.seed, number) for number in numbers]
             choose: Choice = Draw(seeds) if options.sample else most_probable
             texts = write(stepper, limits, end, choose, rules)
-    if options.forced_eos_token_id is not None:  # such a last token is no end that the text came to by itself
+    if options.forced_eos_token_id is not None:  # a forced last token does not mean that the text ended by itself
         for text, limit in zip(texts, limits):
             text.finished = text.finished and len(text.ids) + 1 < limit
-    # What a decoder's text always begins with is no part of it.
+    # The forced beginning of a decoder's text is not part of the text.
     return [replace(text, ids=text.ids[len(begin) if decoder else 0 :]) for text in texts]
 
 
 def _beginning(
     tokens: GenerationTokens, options: GenerateOptions, decoder: bool
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The token that a decoder's side starts with, and those that are then written first.
+    """The start token of the decoder's side, and the forced tokens after it.
 
-    These count as written, as they do in transformers.
+    Forced tokens count as generated, as in transformers.
     """
     start = () if not decoder else tokens.start or ids_of(options.decoder_start_token_id)
     forced = options.forced_bos_token_id
@@ -192,7 +191,7 @@ def _beginning(
 
 
 def _positions(loaded: LoadedModel) -> int | None:
-    """The positions of the side that is written; None where it has no bound."""
+    """Maximum number of positions of the generated side; None if there is no limit."""
     return context_of(loaded.spec, side="target").length_limit
 
 
@@ -216,7 +215,7 @@ def _processor_of(loaded: LoadedModel, options: GenerateOptions) -> tuple[Proces
 
 
 def _targets_of(loaded: LoadedModel, batch: Batch | None) -> list[Target]:
-    """The targets that score a next token: of a batch, or of the whole model."""
+    """The targets that score a next token, for a batch or for the whole model."""
     every = loaded.model.active(batch or Batch({}, 0))
     able = [target for target in every.values() if type(target).next_logits is not Target.next_logits]
     if not able:

@@ -1,4 +1,4 @@
-"""The rules that options ask for, in the order of transformers."""
+"""The rules that the options enable, in the order of transformers."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tp_core.spec.sections.generate import GenerateOptions, ids_of
 
 
 class Rules:
-    """A chain of rules, and the texts that they look at."""
+    """A chain of rules, with the texts that they are applied to."""
 
     def __init__(self, chain: Sequence[Rule], texts: Written) -> None:
         self.chain, self.texts = list(chain), texts
 
     def __call__(self, scores: Tensor, ids: Tensor | None) -> Tensor:
-        """The scores (rows, vocabulary) that are left of a model's, once ``ids`` (rows,) have been written."""
+        """Apply the rules to a model's scores (rows, vocabulary), after appending ``ids`` (rows,) to the texts."""
         if not self.chain:
             return scores
         if ids is not None:
@@ -40,7 +40,7 @@ class Rules:
         return scores
 
     def reorder(self, index: Tensor) -> None:
-        """Go on with the texts that ``index`` names, (new rows,), in its order."""
+        """Continue with the rows selected by ``index`` (new rows,), in its order."""
         if self.chain:
             self.texts.reorder(index)
 
@@ -55,12 +55,12 @@ def rules_of(
     """The rules of the options.
 
     Args:
-        end: ids that end a text.
-        begin: ids that a text begins with, behind the decoder's start.
-        inputs: the ids that each sample's encoder, or causal model, reads; None where it reads no tokens.
+        end: ids of end tokens.
+        begin: ids that a text is forced to begin with, after the decoder's start.
+        inputs: ids that the encoder or causal model reads, for each sample; None if the input has no tokens.
 
     Raises:
-        TPError: a rule needs the tokens of an input that has none.
+        TPError: a rule needs the tokens of the input, which has none.
     """
     if options.repetition_penalty != 1.0:
         yield RepetitionPenalty(options.repetition_penalty)
@@ -89,7 +89,7 @@ def rules_of(
 
 
 def filters_of(options: GenerateOptions) -> Iterator[Rule]:
-    """The filters that the options of sampling ask for, in the order in which they are applied."""
+    """The filters that the sampling options enable, in the order of application."""
     if options.temperature != 1.0:
         yield Temperature(options.temperature)
     if options.top_k:
@@ -103,15 +103,15 @@ def filters_of(options: GenerateOptions) -> Iterator[Rule]:
 
 
 def _at_length(length: int) -> Callable[[Written], Tensor]:
-    """Texts that have a length, their prompt included."""
+    """Selects texts that have a given length, including the prompt."""
     return lambda texts: texts.lengths == length
 
 
 def _at_limit(texts: Written) -> Tensor:
-    """Texts whose next token is the last."""
+    """Selects texts whose next token is the last."""
     return texts.limits == texts.step + 1
 
 
 def _behind(count: int) -> Callable[[Written], Tensor]:
-    """Texts whose next token is the first behind ``count`` forced ones, which only follow a prompt of one token."""
+    """Selects texts whose next token is the first after ``count`` forced ones, which only follow a one-token prompt."""
     return lambda texts: torch.where(texts.prompts == 1, count, 0) == texts.step

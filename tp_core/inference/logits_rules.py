@@ -1,7 +1,7 @@
-"""Rules for the scores of a next token, each as transformers computes its logits processor of that name.
+"""Rules for the scores of the next token; each equals transformers' logits processor of the same name.
 
-A rule maps the scores (rows, vocabulary) of all texts that are being written to scores of the same shape. Lengths are
-those of a text alone: padding counts nowhere.
+A rule maps the scores (rows, vocabulary) of all unfinished texts to scores of the same shape. Lengths never include
+padding.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch import Tensor
 
 @dataclass
 class Written:
-    """The texts that are being written, one row each.
+    """The texts that are being generated, one row each.
 
     Attributes:
-        ids: (rows, length) the ids of each prompt and what was written behind it, right-aligned; -1 where nothing is.
-        prompts: (rows,) tokens of each prompt; of an encoder-decoder model, of the decoder's start.
-        limits: (rows,) the most tokens that are written behind it.
-        samples: (rows,) number of the sample that each row is a text of.
-        step: number of tokens written so far, in every row.
+        ids: (rows, length) ids of each prompt and its generated tokens, right-aligned; -1 for padding.
+        prompts: (rows,) number of tokens of each prompt; for an encoder-decoder model, of the decoder's start.
+        limits: (rows,) maximum number of generated tokens.
+        samples: (rows,) index of the sample that each row belongs to.
+        step: number of tokens generated so far, in every row.
     """
 
     ids: Tensor
@@ -33,7 +33,7 @@ class Written:
 
     @classmethod
     def of(cls, prompts: Sequence[Sequence[int]], limits: Sequence[int], device: torch.device) -> Written:
-        """Texts of which nothing is written yet, behind prompts of any lengths."""
+        """Make texts without generated tokens, after prompts of any length."""
         rows = padded(prompts, device)
         lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
         count = torch.arange(len(prompts), device=device)
@@ -41,16 +41,16 @@ class Written:
 
     @property
     def lengths(self) -> Tensor:
-        """(rows,) tokens of each prompt and its text."""
+        """(rows,) number of tokens of each prompt and its text."""
         return self.prompts + self.step
 
     def append(self, ids: Tensor) -> None:
-        """Write one token (rows,) to each text."""
+        """Append one token (rows,) to each text."""
         self.ids = torch.cat([self.ids, ids.unsqueeze(1)], dim=1)
         self.step += 1
 
     def reorder(self, index: Tensor) -> None:
-        """Go on with the texts that ``index`` names, (new rows,), in its order."""
+        """Continue with the rows selected by ``index`` (new rows,), in its order."""
         for name in ("ids", "prompts", "limits", "samples"):
             setattr(self, name, getattr(self, name).index_select(0, index))
 
@@ -60,16 +60,16 @@ Rule = Callable[[Tensor, Written], Tensor]
 
 
 def padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
-    """Ids as (rows, longest), right-aligned, -1 before them."""
+    """Pad ids on the left with -1 to (rows, longest)."""
     longest = max(map(len, rows), default=0)
     filled = [[-1] * (longest - len(row)) + [*row] for row in rows]
     return torch.tensor(filled, dtype=torch.long, device=device).view(len(rows), longest)
 
 
 def _banned(tokens: Tensor, where: Tensor, size: int) -> Tensor:
-    """A mask (rows, size), bool, of the ids that are among ``tokens`` (rows, count) at the places of ``where``.
+    """Mask of banned ids, (rows, size), bool: the ``tokens`` (rows, count) where ``where`` is True.
 
-    Ids outside of the vocabulary go to a column of their own, which is cut off.
+    Ids outside of the vocabulary go to an extra column, which is cut off.
     """
     spare = ~where | (tokens < 0) | (tokens >= size)
     found = torch.zeros((len(tokens), size + 1), dtype=torch.bool, device=tokens.device)
@@ -81,7 +81,7 @@ def _without(scores: Tensor, banned: Tensor) -> Tensor:
 
 
 def _mask(ids: Sequence[int], scores: Tensor) -> Tensor:
-    """The ids among those of the vocabulary, (vocabulary,), bool."""
+    """Mask of the given ids, (vocabulary,), bool; ids outside of the vocabulary are dropped."""
     known = [index for index in ids if index < scores.shape[-1]]
     mask = torch.zeros(scores.shape[-1], dtype=torch.bool)
     mask[known] = True
@@ -89,7 +89,7 @@ def _mask(ids: Sequence[int], scores: Tensor) -> Tensor:
 
 
 class _OfIds:
-    """A rule for a few ids, which it looks for in the vocabulary once."""
+    """A rule for fixed ids, whose mask is computed once."""
 
     def __init__(self, ids: Sequence[int]) -> None:
         self.ids = ids
@@ -104,7 +104,7 @@ class _OfIds:
 
 @dataclass
 class RepetitionPenalty:
-    """Divides positive scores of tokens that are there already, and multiplies negative ones (Keskar et al., 2019)."""
+    """Divides positive scores of tokens that already occur, and multiplies negative ones (Keskar et al., 2019)."""
 
     penalty: float
 
@@ -115,7 +115,7 @@ class RepetitionPenalty:
 
 @dataclass
 class NoRepeatedNgrams:
-    """Excludes tokens that would end a row of ``size`` tokens that is in the prompt or text already."""
+    """Excludes tokens that would repeat an n-gram of ``size`` tokens in the prompt or text."""
 
     size: int
 
@@ -126,10 +126,10 @@ class NoRepeatedNgrams:
 
 
 class NoCopiedNgrams:
-    """Excludes tokens that would end a row of ``size`` tokens that is in the model's input.
+    """Excludes tokens that would copy an n-gram of ``size`` tokens from the model's input.
 
     Args:
-        inputs: the ids that each sample's encoder, or causal model, reads.
+        inputs: ids that the encoder or causal model reads, for each sample.
     """
 
     def __init__(self, size: int, inputs: Sequence[Sequence[int]], device: torch.device) -> None:
@@ -142,7 +142,7 @@ class NoCopiedNgrams:
 
 
 def _continued(rows: Tensor, texts: Written, size: int, vocabulary: int) -> Tensor:
-    """The tokens that follow, anywhere in ``rows`` (rows, length), on the last ``size`` - 1 tokens of each text."""
+    """The tokens that follow the last ``size`` - 1 tokens of each text anywhere in ``rows`` (rows, length)."""
     last = texts.ids[:, texts.ids.shape[1] + 1 - size :]
     windows = rows.unfold(1, size, 1)
     same = (windows[..., :-1] == last.unsqueeze(1)).all(dim=-1) & (texts.lengths + 1 >= size).unsqueeze(1)
@@ -150,7 +150,7 @@ def _continued(rows: Tensor, texts: Written, size: int, vocabulary: int) -> Tens
 
 
 class BadWords:
-    """Excludes tokens that would end one of several rows of ids; a row that is one end alone may be written."""
+    """Excludes tokens that would complete one of several id sequences, except a sequence that is a single end token."""
 
     def __init__(self, words: Sequence[Sequence[int]], end: Sequence[int]) -> None:
         several = [tuple(word) for word in words if tuple(word) not in {(index,) for index in end}]
@@ -169,7 +169,7 @@ class BadWords:
         return _without(scores, banned)
 
     def _prepared(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-        """Per length, the first tokens (words, length - 1) and the last (words,) of the rows."""
+        """For each length, the first tokens (words, length - 1) and the last tokens (words,) of the sequences."""
         if self._made is None:
             lengths = sorted({len(row) for row in self.rows})
             groups = [torch.tensor([row for row in self.rows if len(row) == n], device=device) for n in lengths]
@@ -178,10 +178,10 @@ class BadWords:
 
 
 class LeastLength(_OfIds):
-    """Excludes the ends until a text has a length.
+    """Excludes end tokens until a text has a minimum length.
 
     Args:
-        whole: whether the prompt counts.
+        whole: True if the length includes the prompt.
     """
 
     def __init__(self, length: int, end: Sequence[int], whole: bool) -> None:
@@ -196,10 +196,10 @@ class LeastLength(_OfIds):
 
 
 class Forced(_OfIds):
-    """Excludes all other tokens, at some places; the forced ones have the score 0.
+    """Excludes all tokens but the forced ones at some places; forced tokens get the score 0.
 
     Args:
-        places: which texts are at such a place, (rows,) bool.
+        places: selects the texts that are at such a place, (rows,) bool.
     """
 
     def __init__(self, ids: Sequence[int], places: Callable[[Written], Tensor]) -> None:
@@ -215,7 +215,7 @@ class Suppressed(_OfIds):
     """Excludes tokens, everywhere or at some places.
 
     Args:
-        places: which texts are at such a place, (rows,) bool; None for all.
+        places: selects the texts that are at such a place, (rows,) bool; None for all.
     """
 
     def __init__(self, ids: Sequence[int], places: Callable[[Written], Tensor] | None = None) -> None:

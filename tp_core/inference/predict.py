@@ -1,4 +1,4 @@
-"""``predict``: what a trained model says of new records."""
+"""``predict`` computes a trained model's predictions for new records."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from tp_core.inference.batches import Unusable, answers
 from tp_core.interfaces import Batch, Record
 from tp_core.processes.shared import ALONE, Processes
 
-#: Inputs of a call: texts, dictionaries of fields and records, or one of these.
+#: Inputs of a call: one text, dictionary of fields or record, or several of them.
 Inputs = Iterable[Any] | Record
 
-#: What one input is; of any other value, its items are inputs.
+#: Types of a single input; the items of any other value are inputs.
 _ONE = (str, Mapping, Record)
 
 
 def as_records(inputs: Any) -> Iterator[Record]:
-    """Texts, dictionaries or records as records; one of these by itself is one record.
+    """Convert texts, dictionaries or records to records. A single one becomes one record.
 
     Raises:
-        TPError: neither an input nor several.
-        DataError: an input of another kind.
+        TPError: the value is neither an input nor an iterable.
+        DataError: an item has another type.
     """
     if isinstance(inputs, bytes) or not isinstance(inputs, (*_ONE, Iterable)):
         raise TPError(f"expected texts, dictionaries or records, or one of these, got {type(inputs).__name__}")
@@ -47,13 +47,13 @@ def _as_records(inputs: Iterable[Any]) -> Iterator[Record]:
 
 
 def _named(record: Record, prediction: dict[str, Any]) -> dict[str, Any]:
-    """A prediction, with the name of the picture or recording that is a file of its own."""
+    """A prediction with the file name of its image or recording, if that is a separate file."""
     own = {name: path for name in MEDIA if (path := record.value.get(name)) == os.path.abspath(record.file)}
     return {**own, **prediction}
 
 
 def skips(loaded: LoadedModel) -> bool:
-    """True if the model's spec goes on behind a record that cannot be used."""
+    """True if the model's spec skips records that cannot be used."""
     return loaded.spec.data.options.on_bad_record == "skip"
 
 
@@ -66,9 +66,9 @@ def predict(
     trust_code: bool = False,
     done: Callable[[int], None] = lambda _: None,
 ) -> Iterator[dict[str, Any]]:
-    """Predictions, one dictionary per input, in order; of a picture's or recording's own file, with its path.
+    """Predictions, one dictionary per input, in order; with the file's path if an image or recording is its own file.
 
-    Where the spec's ``data.on_bad_record`` is ``skip``, an input that cannot be used has an ``error`` in their place.
+    With the spec's ``data.on_bad_record: skip``, an unusable input gets a dictionary with an ``error``.
 
     Args:
         model: a loaded model, or its folder.
@@ -79,8 +79,8 @@ def predict(
         done: told of inputs that are done, how many they are, as batches are computed.
 
     Raises:
-        TPError: the model has no target or processor, or the inputs have nothing for a stream that a target reads.
-        DataError: an input that cannot be used.
+        TPError: the model has no target or processor, or the inputs lack a stream that a target reads.
+        DataError: an input cannot be used.
     """
     loaded = loaded_model(model, device, processes, trust_code)
     if loaded.processor is None or not len(loaded.model.targets):

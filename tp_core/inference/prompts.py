@@ -1,4 +1,4 @@
-"""The room that a model has for a prompt and for what is written behind it."""
+"""Room for a prompt and for the text generated after it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tp_core.spec.sections.generate import USUAL_LENGTH, GenerateOptions
 
 
 def prompt_room(options: GenerateOptions, positions: int | None, decoder: bool) -> PromptRoom:
-    """The room for the prompts of a model: what its positions leave once the new tokens have theirs.
+    """The room for prompts: the positions of the model minus those of the new tokens.
 
-    Without ``max_new_tokens``, the usual number of new tokens has room, and no more than half of the positions, unless
-    ``min_new_tokens`` asks for more.
+    Without ``max_new_tokens``, the default number of new tokens is reserved, but at most half of the positions, unless
+    ``min_new_tokens`` is larger.
 
     Args:
-        positions: of the side that is written; None for a model that has no bound.
-        decoder: whether the prompt is a source, which an encoder reads.
+        positions: maximum number of positions of the generated side; None if the model has no limit.
+        decoder: True if an encoder reads the prompt and a decoder writes the text.
 
     Raises:
         TPError: ``max_new_tokens`` or ``min_new_tokens`` leaves no position for a prompt.
@@ -35,21 +35,21 @@ def prompt_room(options: GenerateOptions, positions: int | None, decoder: bool) 
 
 
 def text_limit(options: GenerateOptions, length: int, positions: int | None, record: Record) -> int:
-    """The most tokens that are written behind a prompt.
+    """Maximum number of tokens to generate after a prompt.
 
     Args:
-        length: tokens of the prompt; of an encoder-decoder model, of the decoder's start.
-        positions: of the side that is written; None for a model that has no bound.
+        length: number of tokens of the prompt; for an encoder-decoder model, of the decoder's start.
+        positions: maximum number of positions of the generated side; None if the model has no limit.
 
     Raises:
-        DataError: there is no room for one.
+        DataError: there is no room for a token.
     """
     least = max(options.min_new_tokens, options.min_length - length)
     limit = max(USUAL_LENGTH, least) if options.max_new_tokens is None else options.max_new_tokens
     reason = ""
     if options.max_new_tokens is None and options.max_length is not None:
         limit, reason = options.max_length - length, f"max_length is {options.max_length}, and counts them"
-    # The last token of a text needs no position: nothing is read after it.
+    # The last token needs no position: the model never reads it.
     if positions is not None and positions - length + 1 < limit:
         limit, reason = positions - length + 1, f"the model has {positions} positions"
     if limit < 1:

@@ -1,4 +1,4 @@
-"""Filters that limit the distribution for sampling; each computes what transformers' logits warper of that name does.
+"""Filters that restrict the distribution for sampling; each equals transformers' logits warper of the same name.
 
 A filter is a rule: it maps scores (rows, vocabulary) to scores of the same shape, -inf where a token is excluded.
 """
@@ -15,7 +15,7 @@ from tp_core.inference.logits_rules import Written
 
 @dataclass
 class Temperature:
-    """Divides the scores: below 1, probable tokens become more so."""
+    """Divides the scores. Values below 1 make probable tokens more probable."""
 
     value: float
 
@@ -25,7 +25,7 @@ class Temperature:
 
 @dataclass
 class TopK:
-    """Keeps so many most probable tokens, and those as probable as the last of them (Fan et al., 2018)."""
+    """Keeps the k most probable tokens, and ties with the last of them (Fan et al., 2018)."""
 
     count: int
 
@@ -36,7 +36,7 @@ class TopK:
 
 @dataclass
 class TopP:
-    """Keeps the fewest tokens that have a probability together (Holtzman et al., 2020)."""
+    """Keeps the smallest set of most probable tokens whose probabilities sum to at least p (Holtzman et al., 2020)."""
 
     share: float
 
@@ -49,7 +49,7 @@ class TopP:
 
 @dataclass
 class MinP:
-    """Keeps tokens with a part of the greatest probability (Nguyen et al., 2024)."""
+    """Keeps tokens whose probability is at least a fraction of the greatest one (Nguyen et al., 2024)."""
 
     part: float
 
@@ -61,7 +61,7 @@ class MinP:
 
 @dataclass
 class Typical:
-    """Keeps the tokens whose information is nearest to the entropy, of a share together (Meister et al., 2022)."""
+    """Keeps tokens whose information is nearest to the entropy, up to a total probability (Meister et al., 2022)."""
 
     share: float
 

@@ -1,4 +1,4 @@
-"""Search for a text, token by token: the most probable token, a random one, or a beam of whole texts."""
+"""Token-by-token text generation: greedy, sampling or beam search."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from torch import Tensor
 
 
 class Stepper(Protocol):
-    """A model that writes several texts at a time, one row each."""
+    """A model that generates several texts at a time, one row each."""
 
     def logits(self, ids: Tensor | None) -> Tensor:
-        """Scores of the next token, (rows, vocabulary), once ``ids`` (rows,) have been written; None at first."""
+        """Scores of the next token, (rows, vocabulary), after appending ``ids`` (rows,); None in the first step."""
 
     def reorder(self, index: Tensor) -> None:
-        """Go on with the texts that ``index`` names, (new rows,), in its order."""
+        """Continue with the rows selected by ``index`` (new rows,), in its order."""
 
 
 class Adjust(Protocol):
-    """Changes scores by what has been written, as a stepper's texts go on."""
+    """Changes scores depending on the texts so far."""
 
     def __call__(self, scores: Tensor, ids: Tensor | None) -> Tensor:
-        """Scores (rows, vocabulary) for those of a stepper, once ``ids`` (rows,) have been written; None at first."""
+        """Changed scores (rows, vocabulary), after appending ``ids`` (rows,) to the texts; None in the first step."""
 
     def reorder(self, index: Tensor) -> None:
-        """Go on with the texts that ``index`` names, (new rows,), in its order."""
+        """Continue with the rows selected by ``index`` (new rows,), in its order."""
 
 
 @dataclass
 class Generated:
-    """A text: its ids, without the end token, and whether it ended by itself rather than at its limit."""
+    """A text: its ids without the end token, and ``finished``, which is False if the text was cut at its limit."""
 
     ids: list[int]
     finished: bool = False
 
 
-#: Gives the next token (rows,) of each row, from the scores (rows, vocabulary), the numbers of the texts that the rows
-#: are, and the number of tokens written so far.
+#: Chooses the next token (rows,) of each row from the scores (rows, vocabulary), the texts' indices of the rows, and
+#: the number of tokens generated so far.
 Choice = Callable[[Tensor, list[int], int], Tensor]
 
 
@@ -50,12 +50,12 @@ def most_probable(scores: Tensor, texts: list[int], step: int) -> Tensor:
 
 
 class Draw:
-    """Random choice from the distribution of the scores.
+    """Random sampling from the distribution of the scores.
 
-    Each text has a random stream of its own, so that what it becomes depends on no other text.
+    Each text has its own random stream, so it does not depend on other texts.
 
     Args:
-        seeds: per text, the seed of its stream.
+        seeds: seed of each text's stream.
     """
 
     def __init__(self, seeds: Sequence[tuple[int, ...]]) -> None:
@@ -66,7 +66,7 @@ class Draw:
         cumulated = probabilities.cumsum(dim=-1)
         drawn = torch.tensor([self.streams[text].random() for text in texts], dtype=torch.float64)
         drawn = drawn.to(scores.device).unsqueeze(1) * cumulated[:, -1:]
-        # A draw that rounding has put at the very end must not fall behind the last token that can be chosen.
+        # Rounding may put a draw at the very end; it must not exceed the last token that can be chosen.
         places = torch.arange(scores.shape[-1], device=scores.device)
         last = torch.where(probabilities > 0, places, 0).amax(dim=-1, keepdim=True)
         return torch.searchsorted(cumulated, drawn, right=True).minimum(last).squeeze(1)
@@ -75,11 +75,11 @@ class Draw:
 def write(
     stepper: Stepper, limits: list[int], end: tuple[int, ...], choose: Choice, rules: Adjust | None = None
 ) -> list[Generated]:
-    """Write one text per row; a text that is over leaves the batch.
+    """Generate one text per row; finished texts leave the batch.
 
     Args:
-        limits: per text, the most tokens it may have; at least 1.
-        end: a text is over at any of these tokens.
+        limits: maximum number of tokens of each text, at least 1.
+        end: end tokens; any of them finishes a text.
         rules: change the scores before a token is chosen.
     """
     texts = [Generated([]) for _ in limits]
@@ -107,7 +107,7 @@ def write(
 
 @dataclass
 class _Beam:
-    """The texts of one sample: those still being written, best first, and the best of those that are over."""
+    """The texts of one sample: the unfinished ones, best first, and the best finished ones."""
 
     running: list[tuple[float, list[int]]]
     over: list[tuple[float, Generated]]
@@ -125,20 +125,20 @@ def beam_search(
     early_stopping: bool | Literal["never"] = False,
     rules: Adjust | None = None,
 ) -> list[Generated]:
-    """Write the text of each row that has the highest mean log probability among those that a beam finds.
+    """For each row, find the text with the highest mean log probability by beam search.
 
-    The score of a text is the sum of its tokens' log probabilities, the end token's included, divided by their number
-    to the power of ``length_penalty`` (Wu et al., 2016, without their constant). A search is over when it has
-    ``beams`` texts and none that is still being written would be among them.
+    The score of a text is the sum of its tokens' log probabilities, including the end token, divided by their number
+    to the power of ``length_penalty`` (Wu et al., 2016, without their constant). The search ends when it has ``beams``
+    finished texts and no unfinished text can become better.
 
     Args:
-        limits: per text, the most tokens it may have; at least 1.
-        end: a text is over at any of these tokens.
-        beams: texts that are followed at the same time.
-        length_penalty: above 0, longer texts are preferred to what their probability says.
-        early_stopping: False looks at what a text that is being written would score at its present length; ``never``
-            at its greatest, where longer texts are preferred; True ends the search at ``beams`` texts, whatever else
-            is being written.
+        limits: maximum number of tokens of each text, at least 1.
+        end: end tokens; any of them finishes a text.
+        beams: number of texts that are tracked in parallel.
+        length_penalty: values above 0 favour longer texts.
+        early_stopping: rule for ending the search. False compares with the score of an unfinished text at its present
+            length; ``never`` compares with its score at the maximum length if longer texts are preferred; True ends the
+            search as soon as there are ``beams`` finished texts.
         rules: change the log probabilities of the next tokens, which are not normalised again.
     """
 
@@ -148,7 +148,7 @@ def beam_search(
 
     found = [_Beam([(0.0, [])], []) for _ in limits]
     going = list(range(len(limits)))
-    # Of these many candidates, enough are no end.
+    # With this many candidates, enough of them are not end tokens.
     width = beams * (1 + max(1, len(end)))
     scores = next_scores(None)
     for step in range(max(limits)):
@@ -175,7 +175,7 @@ def beam_search(
                 if early_stopping is True or chosen[0][0] / longest**length_penalty <= beam.over[-1][0]:
                     continue
             beam.running = [(total, ids) for total, ids, _ in chosen]
-            # Rows that are missing repeat the first; they are no candidates.
+            # Missing rows are filled with the first row; they are not candidates.
             chosen += [chosen[0]] * (beams - len(chosen))
             parents += [parent for _, _, parent in chosen]
             tokens += [ids[-1] for _, ids, _ in chosen]
@@ -188,12 +188,12 @@ def beam_search(
         if rules is not None:
             rules.reorder(index)
         scores = next_scores(torch.tensor(tokens, device=scores.device))
-    # Without a finished text, the scores were no numbers.
+    # If there is no finished text, the scores were NaN.
     return [beam.over[0][1] if beam.over else Generated(beam.running[0][1]) for beam in found]
 
 
 def _candidates(scores: Tensor, found: list[_Beam], width: int) -> list[list[tuple[float, int, int]]]:
-    """Per sample, the best next tokens of all its running texts: log probability of the text, its number, the token."""
+    """For each sample, the best next tokens of all unfinished texts: (text log probability, text index, token)."""
     size, vocabulary = len(scores) // len(found), scores.shape[-1]
     before = [[total for total, _ in beam.running] + [-np.inf] * (size - len(beam.running)) for beam in found]
     totals = scores.view(len(found), size, vocabulary) + torch.tensor(before, device=scores.device).unsqueeze(-1)

@@ -1,4 +1,4 @@
-"""A model that writes: one step per token, with a kv_cache."""
+"""A model that generates one token per step with a KV cache."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tp_core.model import Model
 
 
 class ModelStepper:
-    """Goes on from a batch: from its prompts, or from the start of the decoder's side.
+    """Continues a batch: from its prompts, or from the start of the decoder's side.
 
     Args:
-        target: scores the next token.
-        batch: as the processor made it, on the model's device.
-        known: ids from here on are rows of the output matrix that stand for no token, and are never written. Where
-            ``tokens`` says which ids are, it alone decides.
+        target: target that scores the next token.
+        batch: batch made by the processor, on the model's device.
+        known: number of known tokens. Higher ids are rows of the output matrix without a token, and are never
+            generated. It is ignored if ``tokens`` lists the ids.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class ModelStepper:
 
 
 def padded_left(source: Inputs) -> Inputs:
-    """Prompts with their padding moved to the left, so that what is written stands right behind them.
+    """Prompts with their padding moved to the left, so that generated tokens follow directly.
 
-    Positions and documents are left out: a prompt is one document, whose positions the cache counts.
+    Positions and documents are dropped: a prompt is one document, and the cache counts its positions.
     """
     source = {name: value for name, value in masked(source).items() if name not in ("position_ids", "document_ids")}
     mask = source.get("attention_mask")
@@ -115,10 +115,10 @@ def _lengths(source: Inputs) -> list[int]:
 
 
 def _carried(source: Inputs, tokens: GenerationTokens) -> Inputs:
-    """The inputs besides the ids, for the tokens that follow.
+    """The inputs besides the ids, for the generated tokens.
 
-    An input with one value per sample stays as it is. An input with one value per position has the value that
-    ``tokens.inputs`` gives, or else its value at the last position.
+    An input with one value per sample stays as it is. An input with one value per position gets the value of
+    ``tokens.inputs``, or else its value at the last position.
     """
     width = source["input_ids"].shape[1]
     carried = {}

@@ -1,4 +1,4 @@
-"""Batches → vectors, by a plan of how they are made."""
+"""Vectors of batches, made according to a plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tp_core.spec.trained.vectors import VectorPlan
 
 
 def absent_stream(model: Model, batch: Batch, plan: VectorPlan) -> str:
-    """A stream that the vectors are made of and the batch does not have; empty if it has what they need."""
+    """A stream that the plan needs and the batch lacks; empty if nothing is missing."""
     needed = list(model.spec.model.streams) if model.fusion is not None else [plan.stream]
     return next((name for name in needed if name and name not in batch.source), "")
 
@@ -21,10 +21,10 @@ def absent_stream(model: Model, batch: Batch, plan: VectorPlan) -> str:
 def batch_vectors(model: Model, batch: Batch, plan: VectorPlan) -> Tensor:
     """One vector per sample of a batch, (batch, size), float32.
 
-    Of a model with streams, the others are computed only if an encoder reads all of them together.
+    Other streams are computed only if an encoder reads all streams together.
 
     Args:
-        batch: one that has the streams that the vectors are made of (:func:`absent_stream`).
+        batch: batch with the streams that the plan needs (:func:`absent_stream`).
     """
     if plan.stream and model.fusion is None:
         batch = replace(batch, source={plan.stream: batch.source[plan.stream]})

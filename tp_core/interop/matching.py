@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tp_core.errors import CheckpointError
-from tp_core.interop.rules import Computed, Copy, Entry, Ignored, Rule, Shape, match
+from tp_core.interop.rules import Computed, Copy, Ignored, Rule, Shape, WeightRule, match
 from tp_core.interop.tensors import Tensors
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class WeightMap:
         CheckpointError: the table has no rule for a weight of the model.
     """
 
-    def __init__(self, table: Sequence[Entry], ours: Mapping[str, Shape], converter: str) -> None:
+    def __init__(self, table: Sequence[WeightRule], ours: Mapping[str, Shape], converter: str) -> None:
         self.ours = dict(ours)
         self.rules = [entry for entry in table if isinstance(entry, Rule)]
         self.copies = [entry for entry in table if isinstance(entry, Copy)]

@@ -11,7 +11,7 @@ from tp_core.interop.config_json import completed
 from tp_core.interop.keys import MISFITS, Keys, plain
 
 if TYPE_CHECKING:
-    from tp_core.interop.rules import Entry
+    from tp_core.interop.rules import WeightRule
     from tp_core.options.converter import ConverterConfig
 
 
@@ -27,7 +27,7 @@ class Reading(NamedTuple):
 
     model: dict[str, Any]
     processor: dict[str, Any] | None
-    weights: Sequence[Entry]
+    weights: Sequence[WeightRule]
     account: Account
 
 

@@ -286,7 +286,7 @@ class Ignored(NamedTuple):
         return match(self.theirs, name) is not None
 
 
-Entry = Rule | Copy | Computed | Ignored
+WeightRule = Rule | Copy | Computed | Ignored
 
 
 def parted(theirs: str, *ours: str) -> list[Part]:

@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tp_core.errors import TPError, named
+from tp_core.errors import TPError, describe_error
 from tp_core.local.namespace import Namespace, namespace_of
 from tp_core.packages.third_party import interrupts, printing_apart
 from tp_core.suggest import did_you_mean
@@ -69,8 +69,10 @@ def file_of(module: str, base: str) -> Path | None:
 def _said(error: BaseException, space: Namespace | None) -> str:
     """An exception as text, with the names and lines of local files as the user knows them."""
     if space is None:
-        return named(error)
-    plain = named(error).replace(f"{space.name}.", "").replace(f"'{space.name}' (unknown location)", space.folder)
+        return describe_error(error)
+    plain = (
+        describe_error(error).replace(f"{space.name}.", "").replace(f"'{space.name}' (unknown location)", space.folder)
+    )
     return plain + _line_in(space, error)
 
 

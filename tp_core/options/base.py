@@ -1,11 +1,11 @@
 """Torch-free base classes of module options.
 
-A module's config class is what an entry point names. It validates the module's options, says what the module
-requires and provides, and builds the module. Torch is imported inside :meth:`build` only, so that listing,
-checking and documenting modules costs nothing.
+An entry point names a module's config class. The class validates the module's options, states what the module
+requires and provides, and builds the module. Torch is imported inside :meth:`build` only, so listing, checking and
+documenting modules stays cheap.
 
-Modules of config classes do without ``from __future__ import annotations``: pydantic would compile the text of every
-annotation, those of class variables once more for each subclass, which shows in the start-up time of every command.
+Files with config classes do not use ``from __future__ import annotations``. With it, pydantic would compile the text of
+every annotation, and those of class variables again for each subclass. This would slow down the start of every command.
 """
 
 import importlib
@@ -34,12 +34,12 @@ def imported(value: str) -> Any:
 
 
 def copied_files(files: Mapping[str, str], folder: Path, inside: str) -> dict[str, Any]:
-    """Copy files and folders to ``folder/inside``; gives back option → the copy's path relative to ``folder``."""
+    """Copy files and folders to ``folder/inside`` and return option → path of the copy relative to ``folder``."""
     import shutil
 
     options: dict[str, Any] = {}
     for option, path in files.items():
-        # Files may have one name, and modules of layers that differ one folder.
+        # Several files may have the same name, and the modules of different layers share this folder.
         last = Path(path).name
         names = (f"{inside}/{number}-{last}" if number else f"{inside}/{last}" for number in itertools.count())
         name = next(name for name in names if not (folder / name).exists())
@@ -55,18 +55,18 @@ def copied_files(files: Mapping[str, str], folder: Path, inside: str) -> dict[st
 
 
 class Problem(NamedTuple):
-    """An option that is well-formed but cannot work; ``option`` is empty when the module as a whole is meant."""
+    """An option that is well-formed but cannot work; ``option`` is empty if the problem concerns the whole module."""
 
     option: str
     message: str
 
 
 class Preprocessing(NamedTuple):
-    """The way in which pictures or recordings become tensors, on the way to Hugging Face or back.
+    """The preprocessing of images or recordings, converted to or from Hugging Face.
 
     Attributes:
-        content: of a preprocessor_config.json, or options of a processor; None where there can be none.
-        notes: what the other side does not do so, in sentences for the user.
+        content: content of a preprocessor_config.json, or options of a processor; None if no such content is possible.
+        notes: differences on the other side, as sentences for the user.
     """
 
     content: dict[str, Any] | None
@@ -76,9 +76,9 @@ class Preprocessing(NamedTuple):
 class Choosing(Section):
     """Options, some of which may choose modules (:class:`tp_core.Chosen`)."""
 
-    #: Options whose values are defaults of the modules that other options choose.
+    #: Options whose values become defaults of the modules that other options choose.
     passed_on: ClassVar[frozenset[str]] = frozenset()
-    #: Options that choose modules which make labels and nothing else: a trained model is used without them.
+    #: Options that choose modules which only make labels. A trained model is used without these modules.
     makes_labels: ClassVar[frozenset[str]] = frozenset()
     #: Options that choose what makes token ids beside the tokenizer's.
     makes_ids: ClassVar[frozenset[str]] = frozenset()
@@ -92,14 +92,14 @@ class ModuleConfig(Choosing):
     """Options of one module. Subclass the base of the module's kind, not this class."""
 
     kind: ClassVar[str] = ""
-    #: The class of the module, ``package.file:Class``, or ``Class`` of the options' own file; imported to be built.
+    #: The module's class: ``package.file:Class``, or ``Class`` in the file of the options. Imported when it is built.
     implementation: ClassVar[str] = ""
-    #: Endings of files that the module does not read of folders that its options name: they are no part of it.
+    #: File endings that the module ignores in folders named by its options. Such files do not count as content.
     unread: ClassVar[frozenset[str]] = frozenset()
 
-    #: The option that gives some layers of a stack options of their own (:class:`tp_core.options.slices.Slices`).
+    #: The option that sets separate options for some layers of a stack (:class:`tp_core.options.slices.Slices`).
     sliced: ClassVar[str] = ""
-    #: The options that these layers may have.
+    #: The options that may be set for some layers only.
     of_slices: ClassVar[frozenset[str]] = frozenset()
 
     def slice_count(self) -> int:
@@ -111,7 +111,7 @@ class ModuleConfig(Choosing):
         """The class that :attr:`implementation` names.
 
         Raises:
-            TypeError: it names nothing, and the class has no ``build`` of its own.
+            TypeError: ``implementation`` is empty, and the class does not override ``build``.
         """
         if not cls.implementation:
             raise TypeError(f"{cls.__name__} has neither an implementation nor a build() of its own")
@@ -119,7 +119,7 @@ class ModuleConfig(Choosing):
 
     @classmethod
     def class_of(cls, variable: str) -> Any:
-        """The class that a class variable names: ``"package.file:Class"``, or ``"Class"`` of the variable's file."""
+        """The class that a class variable names: ``"package.file:Class"``, or ``"Class"`` in the variable's file."""
         named: str = getattr(cls, variable)
         if ":" in named:
             return imported(named)
@@ -133,94 +133,94 @@ class ModuleConfig(Choosing):
         return doc.splitlines()[0] if doc else ""
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
-        """The ports that must be there for this module, with what it needs of each.
+        """The ports that this module needs, with the requirements on each.
 
-        Inputs are looked for where the module stands: in its stream, or on the decoder's side. Sizes and numbers of
-        ids that both sides state must agree.
+        Inputs are looked up on the module's own side: in its stream, or on the decoder's side. If both sides state a
+        size or a number of ids, the values must agree.
         """
         return {}
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
-        """The ports that this module makes available, with what is known of each."""
+        """The ports that this module provides, with the known facts of each."""
         return {}
 
     def withdraws(self, context: BuildContext) -> Collection[Port]:
-        """The published values of modules before this one that are not true after it any more."""
+        """The values published by earlier modules that are no longer true after this one."""
         return ()
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        """Yield what pydantic cannot see: options that contradict each other or the model around them."""
+        """Yield problems that pydantic cannot detect: options that contradict each other or the surrounding model."""
         yield from ()
 
     def published_facts(self) -> Iterable[Any]:
-        """Facts about the module that others may ask for by their type, at most one of each type.
+        """Facts about the module that other modules may look up by type, at most one of each type.
 
-        Its options are such a fact, too: those of ``WordConfig`` are found by that class.
+        The module's options are such a fact, too: the options of ``WordConfig`` are found by that class.
         """
         return ()
 
     def inner_context(self, option: str, context: BuildContext) -> BuildContext:
-        """The facts of the model around them that modules which an option chooses may know.
+        """The context of the modules that an option chooses.
 
-        Override it where this module knows more than what is around itself.
+        Override it if this module knows more than its own context.
         """
         return context
 
     def files(self) -> dict[str, str]:
-        """Options that name existing files or folders, as option → path: those that are a ``PathStr``.
+        """The ``PathStr`` options that name existing files or folders, as option → path.
 
-        Those of :meth:`training_files` are none of them.
+        The options of :meth:`training_files` are not included.
         """
         training = self.training_files()
         return {option: path for option, path in paths_in(self).items() if option not in training}
 
     def training_files(self) -> dict[str, str]:
-        """Like :meth:`files`, of what only training needs: a trained model is used without them."""
+        """Like :meth:`files`, for files that only training needs. A trained model is used without them."""
         return {}
 
     def models(self) -> dict[str, str]:
-        """Options that name trained models which are a part of what the module does, as option → folder.
+        """Options that name trained models which the module uses, as option → folder.
 
-        Such a model counts by its content, its weights and what of its spec using it needs, wherever it lies; so do its
-        modules, with their files and code.
+        Such a model is identified by its content, wherever it lies: its weights, the parts of its spec that matter for
+        use, and its modules with their files and code.
         """
         return {}
 
     def contents(self) -> list[str]:
-        """The files and folders that decide what the module does; runs and caches know them by their content.
+        """The files and folders that decide what the module does. Runs and caches identify them by content.
 
-        Those of :meth:`models` are none of them.
+        The folders of :meth:`models` are not included.
         """
         models = self.models()
         return [path for option, path in self.files().items() if option not in models]
 
     def libraries(self) -> Collection[str]:
-        """Distributions of others whose versions decide what the module makes: rows made with another are made anew."""
+        """Third-party distributions that influence the module's results. A changed version remakes cached rows."""
         return ()
 
     def for_use(self) -> "ModuleConfig | None":
-        """The options with which a trained model is exported: without what only training needs.
+        """The options of the exported model, without the options that only training needs.
 
-        None: the module itself is of no use then. Only targets without weights can say so.
+        None: the export does not need the module at all. Only targets without weights may return None.
         """
         return self
 
     def save(self, folder: Path, inside: str) -> dict[str, Any]:
-        """Copy the files that using a trained model needs into its export.
+        """Copy the files that are needed to use a trained model into its export.
 
         Args:
-            folder: of the export.
-            inside: name of a folder in it, which may be made.
+            folder: folder of the export.
+            inside: name of a subfolder, which may be created.
 
         Returns:
-            The options that change by it, with the copies' paths relative to ``folder``.
+            The changed options, with the paths of the copies relative to ``folder``.
         """
         return copied_files(self.files(), folder, inside)
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
-        """The options with what the unset ones stand for, without those that have no effect beside the others.
+        """Options with defaults filled in and ineffective ones removed.
 
-        Two models whose modules are effectively equal compute the same. Modules that options choose are compared by
-        their own effective options; those that make labels only matter in training alone.
+        Two models with equal effective options compute the same. Modules that options choose are compared by their own
+        effective options. Modules that only make labels are left out, since they only matter in training.
         """
         return self.model_dump(mode="json", exclude=set(self.makes_labels))

@@ -1,4 +1,4 @@
-"""Modules that a spec, or an option of another module, chooses by name. Torch-free."""
+"""Modules that are chosen by name, in a spec or in an option of another module. Torch-free."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, PydanticUndefined, core_schema
 from tp_core.errors import TPError
 
 if TYPE_CHECKING:
-    from tp_core.discovery import Entry
+    from tp_core.discovery import PluginEntry
     from tp_core.local import Namespace
     from tp_core.options.base import Choosing, ModuleConfig
     from tp_core.options.slices import Slices
@@ -24,8 +24,8 @@ class Slot(NamedTuple):
     """An option that chooses modules.
 
     Attributes:
-        base: the class that the modules' configs have in common.
-        many: it chooses several.
+        base: common base class of the modules' configs.
+        many: True if the option chooses several modules.
     """
 
     base: "type[ModuleConfig]"
@@ -43,26 +43,26 @@ class Slot(NamedTuple):
         )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        # The modules that there are stand in the schema of specs (tp_core.spec.json_schema).
+        # tp_core.spec.json_schema adds the available modules to the schema of specs.
         return {"type": ["string", "object"]}
 
 
 @dataclass(frozen=True)
 class Chosen(Generic[C]):
-    """A module that is chosen by name, with its validated options and where it came from.
+    """A module chosen by name, with its validated options and its origin.
 
-    It is also the type of an option that chooses a module: ``codec: Chosen[CodecConfig]``, with ``| None`` for one
-    that may be unset, ``list[Chosen[CodecConfig]]`` for several. A spec, or Python code, gives such an option as
-    ``name`` or ``{name: {options}}``, Python code also as a config.
+    It is also the type of an option that chooses a module: ``codec: Chosen[CodecConfig]``. Use ``| None`` for an
+    optional module and ``list[Chosen[CodecConfig]]`` for several. Specs and Python code write the choice as ``name`` or
+    ``{name: {options}}``. Python code may also pass a config.
 
     Attributes:
-        name: the module's, which the names of its weights are made of; the distribution is no part of it.
-        path: of its options in the spec; empty for one that Python code gives.
-        written: the name as the spec writes it, with the distribution where several offer it: ``word@tp-text``.
-        local: the files that it came from; None for a module that can be imported by its name.
-        place: as ``path``, by the names of modules, however the spec writes them.
-        missing: why the module is not there, for one that a trained model is used without
-            (:class:`tp_core.options.missing.MissingConfig`); empty for one that is there.
+        name: name of the module, without the distribution; the names of the module's weights contain it.
+        path: path of the module's options in the spec; empty if Python code chose the module.
+        written: name as written in the spec, with the distribution if several offer the name: ``word@tp-text``.
+        local: local files that define the module; None for a module of an installed package.
+        place: like ``path``, but always made of module names, however the spec writes them.
+        missing: reason why the module is not available, for a module that a trained model can be used without
+            (:class:`tp_core.options.missing.MissingConfig`); empty for an available module.
     """
 
     kind: str
@@ -89,29 +89,29 @@ class Chosen(Generic[C]):
         kind: str,
         written: str,
         config: C,
-        entry: "Entry | None",
+        entry: "PluginEntry | None",
         path: str = "",
         place: str = "",
         local: "Namespace | None" = None,
     ) -> "Chosen[C]":
-        """The module of an entry point; without one, of a local file or of Python code."""
+        """Make the choice from an entry point; without one, the module comes from a local file or Python code."""
         if entry is None:
             return cls(kind, written, path, config, "local file", portable=False, local=local, place=place)
         return cls(kind, entry.name, path, config, entry.distribution, entry.version, written=written, place=place)
 
     @property
     def instance_name(self) -> str:
-        """The name that the model uses: a target's own, else the module's."""
+        """Name that the model uses: the target's own name if it has one, else the module's name."""
         own: str | None = getattr(self.config, "name", None) if self.kind == "target" else None
         return own or self.name
 
     @property
     def display_name(self) -> str:
-        """The module's name, behind the target's own where it has one."""
+        """The module's name, after the target's own name if it has one."""
         return self.name if self.instance_name == self.name else f"{self.instance_name}: {self.name}"
 
     def dump(self) -> dict[str, Any]:
-        """Canonical form, with every option; what a module passes on to others as it is stands there once."""
+        """Canonical form with every option; options that inner modules inherit unchanged are written only once."""
         return {self.written: _said_once(self.config, self.config.model_dump(mode="json"), {})}
 
     @staticmethod
@@ -119,19 +119,19 @@ class Chosen(Generic[C]):
         """The default of an option that chooses a module: ``codec: Chosen[CodecConfig] = Chosen.by_default("zigzag")``.
 
         Args:
-            choice: as a spec writes it.
-            described: more of the option, as :func:`pydantic.Field` takes it.
+            choice: the choice as written in a spec.
+            described: further arguments of :func:`pydantic.Field`.
         """
         return Field(choice, **described)
 
     if not TYPE_CHECKING:
 
         def __class_getitem__(cls, base: "type[ModuleConfig]") -> Any:
-            # A mark, as pydantic takes a generic dataclass for a plain one, whatever schema it has of its own.
+            # A marker is needed: pydantic treats a generic dataclass as a plain one and ignores its own schema.
             return Annotated[cls, Slot(base)]
 
 
-#: Each class's, which is asked for often.
+#: Cache: config class → its slots.
 _SLOTS: "WeakKeyDictionary[type[BaseModel], dict[str, Slot]]" = WeakKeyDictionary()
 
 
@@ -140,7 +140,7 @@ def _dumped(chosen: Chosen[Any], info: SerializationInfo) -> dict[str, Any]:
 
 
 def slots_of(config: type[BaseModel]) -> dict[str, Slot]:
-    """The options of a module that choose modules, by name."""
+    """The options of a config class that choose modules, by name."""
     if (known := _SLOTS.get(config)) is not None:
         return known
     found: dict[str, Slot] = {}
@@ -148,13 +148,13 @@ def slots_of(config: type[BaseModel]) -> dict[str, Slot]:
         marks = [each for each in info.metadata if isinstance(each, Slot)]
         if slot := marks[0] if marks else _slot(info.annotation):
             found[name] = slot
-    if getattr(config, "__pydantic_fields_complete__", True):  # else there are names that are not known yet
+    if getattr(config, "__pydantic_fields_complete__", True):  # otherwise some names are not resolved yet
         _SLOTS[config] = found
     return found
 
 
 def _slot(annotation: Any) -> Slot | None:
-    """The mark inside an annotation, ``list[Chosen[Base]] | None`` for example."""
+    """The marker inside an annotation such as ``list[Chosen[Base]] | None``."""
     if isinstance(annotation, Slot):
         return annotation
     found = next((slot for each in get_args(annotation) if (slot := _slot(each))), None)
@@ -162,7 +162,7 @@ def _slot(annotation: Any) -> Slot | None:
 
 
 def _said_once(config: "ModuleConfig", options: dict[str, Any], around: Mapping[str, Any]) -> dict[str, Any]:
-    """Options without those of the modules that they choose which these get from around."""
+    """Options in which inner modules omit the values that they inherit."""
     passed = {**around, **{name: options[name] for name in config.passed_on if options.get(name) is not None}}
     found = dict(options)
     for option in slots_of(type(config)).keys() & options.keys():
@@ -180,7 +180,7 @@ def _alone(chosen: Chosen[Any], options: dict[str, Any], passed: Mapping[str, An
 
 
 def choices_in(config: BaseModel) -> Iterator[tuple[str, Chosen[Any]]]:
-    """The modules that a module's options choose, with the option that chooses each."""
+    """The modules that the options choose, each with its option."""
     for option in slots_of(type(config)):
         value = getattr(config, option)
         yield from ((option, each) for each in (value if isinstance(value, list) else [value]) if each is not None)
@@ -195,10 +195,10 @@ def _slices(config: BaseModel) -> "Slices | None":
 
 
 def within(chosen: Chosen[Any], labels: bool = True) -> Iterator[Chosen[Any]]:
-    """The modules that a module's options choose, and those that theirs choose; without those that are not there.
+    """The modules that a module's options choose, recursively; missing modules are left out.
 
     Args:
-        labels: also those that make labels only.
+        labels: True to include modules that only make labels.
     """
     for option, each in choices_in(chosen.config):
         if not each.missing and (labels or option not in chosen.config.makes_labels):
@@ -207,7 +207,7 @@ def within(chosen: Chosen[Any], labels: bool = True) -> Iterator[Chosen[Any]]:
 
 
 def label_makers(chosen: Chosen[Any]) -> Iterator[Chosen[Any]]:
-    """Those of :func:`within` that make labels only: a trained model is used without them."""
+    """The modules of :func:`within` that only make labels. A trained model is used without them."""
     used = [id(each) for each in within(chosen, labels=False)]
     return (each for each in within(chosen) if id(each) not in used)
 
@@ -215,11 +215,11 @@ def label_makers(chosen: Chosen[Any]) -> Iterator[Chosen[Any]]:
 def with_choices(
     chosen: Chosen[Any], change: Callable[[Chosen[Any]], Chosen[Any] | None], labels: bool = True
 ) -> Chosen[Any]:
-    """A module with others in the place of those that its options choose, and that theirs choose.
+    """A copy of a module in which inner modules are replaced, recursively.
 
     Args:
-        change: gives the one in a module's place; None leaves it.
-        labels: also in the place of those that make labels only.
+        change: returns the replacement of a module; None keeps it.
+        labels: True to replace modules that only make labels, too.
     """
 
     def changed(value: Any) -> Any:
@@ -245,11 +245,11 @@ def with_choices(
 
 
 class _Defaults(dict[str, Any]):
-    """Values that a module gives those inside it, at any depth, for options that they leave unset."""
+    """Default values that a module passes to inner modules, at any depth, for options that they leave unset."""
 
 
 class _Given(NamedTuple):
-    """A choice, with the defaults of its options."""
+    """A choice with default values for its options."""
 
     choice: Any
     defaults: _Defaults
@@ -259,7 +259,7 @@ class _Given(NamedTuple):
 
 
 def completed(config: "type[Choosing]", schema: CoreSchema) -> CoreSchema:
-    """The schema of a module's options in which unset choices, and options of choices, get their defaults."""
+    """Schema of a module's options that fills in default choices, and default options of the chosen modules."""
     slots = slots_of(config)
     return core_schema.with_info_before_validator_function(partial(_complete, config), schema) if slots else schema
 
@@ -279,7 +279,7 @@ def _complete(config: "type[Choosing]", options: Any, info: ValidationInfo) -> A
 
 
 def usual(config: type[BaseModel], option: str) -> Any:
-    """The default of an option; None where there is none."""
+    """The default of an option; None if it has none."""
     value = config.model_fields[option].get_default(call_default_factory=True)
     return None if value is PydanticUndefined else value
 
@@ -295,7 +295,7 @@ def _validated(base: "type[ModuleConfig]", given: Any) -> Chosen[Any]:
 
 
 def _found(kind: str, value: Any, defaults: _Defaults) -> Chosen[Any]:
-    """The module of a name, or of ``{name: {options}}``; only installed ones, as a plain value has no folder."""
+    """The module for a name or ``{name: {options}}``; only installed modules, as a plain value has no folder."""
     from tp_core.local.trust import running_local_files
     from tp_core.spec.choices.find import find
 
@@ -310,12 +310,12 @@ def _found(kind: str, value: Any, defaults: _Defaults) -> Chosen[Any]:
         raise ValueError(str(error)) from None
     own = {key: each for key, each in defaults.items() if key in cls.model_fields and key not in (options or {})}
     config = cls.model_validate({**own, **(options or {})}, context=defaults)
-    config.model_fields_set.difference_update(own)  # in a spec, they are unset
+    config.model_fields_set.difference_update(own)  # in a spec, these options are unset
     return Chosen.of(kind, name, config, entry, local=local)
 
 
 def chosen_of(config: C) -> Chosen[C]:
-    """The module of a config, by the name under which its class is installed, else by that of the class."""
+    """The choice for a config: named as its class is installed, otherwise after the class itself."""
     from tp_core import discovery
 
     cls = type(config)

@@ -1,4 +1,4 @@
-"""The surroundings in which a module is checked and built. Torch-free."""
+"""The context in which a module is checked and built. Torch-free."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -13,18 +13,18 @@ T = TypeVar("T")
 
 
 class BuildContext(NamedTuple):
-    """The facts of the model around it that a module may know when it is checked and built.
+    """Facts about the surrounding model that a module may use when it is checked and built.
 
     Attributes:
         embedding_size: width of the embedding component's output.
-        hidden_size: width of the states at this module: the encoder's output (the decoder's, if there is one).
-        vocab_size: rows of the word embedding on this module's side.
-        length_limit: longest sequence the position embeddings allow, or None.
-        pooling: how a sequence becomes one vector where the module does not say.
-        memory_size: width of the encoder's states that a decoder attends to.
-        streams: the named streams, in order; empty without.
-        labels: target → the column of its labels, for targets that have one of their own (``data.labels``).
-        facts: what the embedding modules of this side, and the module that this one belongs to, publish by type.
+        hidden_size: width of the states at this module: the output of the encoder, or of the decoder if there is one.
+        vocab_size: number of rows of the word embedding on this module's side.
+        length_limit: longest sequence that the position embeddings allow, or None.
+        pooling: default way to reduce a sequence to one vector.
+        memory_size: width of the encoder states that a decoder attends to.
+        streams: names of the streams, in order; empty for a model without named streams.
+        labels: target → column of its labels, for targets with a column of their own (``data.labels``).
+        facts: facts by type, published by the embedding modules of this side and by the module that contains this one.
     """
 
     embedding_size: int = 768
@@ -42,17 +42,17 @@ class BuildContext(NamedTuple):
         return fact_in(self.facts, kind)
 
     def with_facts(self, *facts: Any) -> "BuildContext":
-        """The same context with further facts; they replace those of the same types."""
+        """The same context with further facts; they replace facts of the same types."""
         return self._replace(facts={**self.facts, **{type(fact): fact for fact in facts}})
 
 
 class TargetFacts(NamedTuple):
-    """A target of the model, as processors may know it.
+    """A target of the model, as seen by processors.
 
     Attributes:
-        module: the name of its module.
-        facts: what it publishes by type: its options among them.
-        labels: the kinds of labels that it asks for.
+        module: name of the target's module.
+        facts: facts that the target publishes, by type, including its options.
+        labels: kinds of labels that the target needs.
     """
 
     module: str
@@ -65,18 +65,19 @@ class TargetFacts(NamedTuple):
 
 
 class DataContext(NamedTuple):
-    """The facts of the model they feed that tokenizers and processors may know.
+    """Facts about the model for its tokenizers and processors.
 
     Attributes:
-        base: folder that relative paths of the spec are relative to.
-        length_limit: longest sequence the model accepts, or None.
-        targets: the model's targets, by their own names, in order.
+        base: folder to which relative paths in the spec are relative.
+        length_limit: longest sequence that the model accepts, or None.
+        targets: targets of the model, by their own names, in order.
         seed: the run's seed.
-        target_length_limit: longest sequence of the decoder's side, or None.
-        target_tokenizer: the tokenizer of the decoder's side, where it has one of its own (``data.target_tokenizer``).
-        streams: names of the model's streams, in order; empty without.
-        facts: what the source side's embedding modules publish by type; the first stream that has one counts.
-        labels: target → the column of its labels, for targets that have one of their own (``data.labels``).
+        target_length_limit: longest sequence on the decoder's side, or None.
+        target_tokenizer: separate tokenizer of the decoder's side (``data.target_tokenizer``), or None.
+        streams: names of the model's streams, in order; empty for a model without named streams.
+        facts: facts by type, published by the embedding modules of the source side; the first stream with a fact
+            counts.
+        labels: target → column of its labels, for targets with a column of their own (``data.labels``).
     """
 
     base: str = "."
@@ -90,10 +91,10 @@ class DataContext(NamedTuple):
     labels: Mapping[str, str] = {}
 
     def fact(self, kind: type[T]) -> T | None:
-        """The fact of a type that an embedding publishes, or else the first target that does; None without one."""
+        """The fact of a type, published by an embedding or else by the first target with it; None if missing."""
         places = (self.facts, *(target.facts for target in self.targets.values()))
         return next((fact for facts in places if (fact := fact_in(facts, kind)) is not None), None)
 
     def asked(self, labels: str) -> bool:
-        """True if a target asks for labels of a kind."""
+        """True if a target needs labels of this kind."""
         return any(labels in target.labels for target in self.targets.values())

@@ -7,73 +7,74 @@ from tp_core.options.base import ModuleConfig
 
 if TYPE_CHECKING:
     from tp_core.interop.keys import Keys
-    from tp_core.interop.rules import Entry
+    from tp_core.interop.rules import WeightRule
     from tp_core.interop.tensors import Tensors
     from tp_core.spec.schema import Spec
 
 
 class ConverterConfig(ModuleConfig):
-    """Base of converters between one architecture of Hugging Face and specs.
+    """Base of converters between one Hugging Face architecture and specs.
 
-    A converter has the architecture's ``model_type`` for its name. It is three things: a config.json as the ``model:``
-    part of a spec, the way back, and one table of weights that is used in both directions.
+    A converter is named after the architecture's ``model_type``. It has three parts: config.json → the ``model:`` part
+    of a spec, the way back, and one table of weights that is used in both directions.
 
-    Every key of a config.json is accounted for. It counts as mapped where :meth:`to_spec`, :meth:`processor` or
-    :meth:`weights` read its value. Of the other keys, those pass that have transformers' default, that ``irrelevant``
-    names, or that belong to heads which the architecture does not have; a note tells of ``training_only``. A model with
-    any other key is refused. A key inside an object is written with a dot, ``text_config.hidden_act``.
+    Every key of a config.json must be accounted for. A key is mapped if :meth:`to_spec`, :meth:`processor` or
+    :meth:`weights` reads its value. Other keys are accepted if they have transformers' default, if ``irrelevant`` lists
+    them, or if they belong to heads that the architecture does not have. Keys of ``training_only`` produce a note. A
+    model with any other key is refused. Keys of nested objects are written with a dot: ``text_config.hidden_act``.
     """
 
     kind: ClassVar[str] = "converter"
 
-    #: The architecture's classes in transformers → the names of the targets that stand for their heads.
+    #: Class names of the architecture in transformers → names of the targets that correspond to their heads.
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    #: Beginning of the names of all tensors but the heads'; checkpoints of the body alone may lack it.
+    #: Common prefix of all tensor names except those of heads; checkpoints without heads may lack it.
     prefix: ClassVar[str] = ""
-    #: The values that transformers takes for keys that a config.json leaves out; also of objects inside it.
+    #: The defaults of transformers for keys that a config.json omits, also in nested objects.
     defaults: ClassVar[Mapping[str, Any]] = {}
-    #: Other spellings of keys → the spelling of ``defaults``.
+    #: Alternative names of keys → the name used in ``defaults``.
     aliases: ClassVar[Mapping[str, str]] = {}
-    #: Keys that may have these values only, the first being what transformers takes for a key that is left out.
+    #: Keys with a fixed set of allowed values; the first value is transformers' default.
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
-    #: Keys that never change what a model computes; those of any model are known without (``interop/known_keys.py``).
+    #: Keys that never change what a model computes. ``interop/known_keys.py`` lists the keys common to all models.
     irrelevant: ClassVar[frozenset[str]] = frozenset()
-    #: Keys that change training only, and are not kept → transformers' default.
+    #: Keys that only affect training and are dropped → transformers' default.
     training_only: ClassVar[Mapping[str, Any]] = {}
-    #: Names of targets → keys that are for their heads alone, and irrelevant for architectures without them.
+    #: Names of targets → keys that only matter for their heads; they are irrelevant for architectures without the
+    #: target.
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    #: Keys that :meth:`to_config` and :meth:`as_stored` add and transformers does not have; they are not written.
+    #: Keys that :meth:`to_config` and :meth:`as_stored` add but transformers does not know; they are not written.
     unwritten: ClassVar[frozenset[str]] = frozenset()
-    #: What to know of converted models, in sentences.
+    #: Notes on converted models, as sentences.
     notes: ClassVar[tuple[str, ...]] = ()
 
     def complete(self, config: "Keys") -> Mapping[str, Any]:
-        """A config that has ``defaults`` with values that follow from others.
+        """Fill in default values that depend on other values, for a config that already contains ``defaults``.
 
         Args:
-            config: notes which keys are read; ``config | {...}`` is the same with other values, and a plain copy such
-                as ``{**config}`` notes nothing.
+            config: records which keys are read. ``config | {...}`` replaces values and keeps recording; a plain copy
+                such as ``{**config}`` does not record.
         """
         return config
 
     def as_stored(self, config: "Keys", tensors: "Tensors") -> Mapping[str, Any]:
-        """A config with what only the tensors say. That an output matrix is not tied is found out without this."""
+        """A config with values that only the tensors show. Untied output matrices are detected separately."""
         return config
 
     def to_spec(self, config: "Keys", architecture: str) -> dict[str, Any]:
         """The ``model:`` part of a spec.
 
         Args:
-            config: a completed config.json, which notes the keys that are read.
+            config: a completed config.json, which records the keys that are read.
             architecture: one of ``architectures``.
 
         Raises:
-            TPError: the config asks for something that specs cannot say.
+            TPError: the config has a feature that specs cannot express.
         """
         raise TypeError(f"{type(self).__name__} does not implement to_spec()")
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
-        """The config.json of a spec's model. Whether it describes the model is checked with :meth:`to_spec`.
+        """The config.json of a spec's model. The caller checks the result with :meth:`to_spec`.
 
         Raises:
             TPError: the spec lacks a component that the architecture has.
@@ -81,17 +82,17 @@ class ConverterConfig(ModuleConfig):
         raise TypeError(f"{type(self).__name__} does not implement to_config()")
 
     def written_notes(self, spec: "Spec") -> tuple[str, ...]:
-        """Notes on a spec's model that is written for transformers, in sentences."""
+        """Notes on a spec's model that is exported to transformers, as sentences."""
         return ()
 
-    def weights(self, config: "Keys") -> "Sequence[Entry]":
-        """The table of weights, for a completed config, whose ``architectures`` is the one that is converted."""
+    def weights(self, config: "Keys") -> "Sequence[WeightRule]":
+        """The table of weights for a completed config; its ``architectures`` names the architecture to convert."""
         raise TypeError(f"{type(self).__name__} does not implement weights()")
 
     def processor(self, config: "Keys", architecture: str) -> dict[str, Any] | None:
-        """A processor for using the model, as a spec writes it; or None.
+        """A processor for the converted model, as written in a spec; or None.
 
-        It is left out where it needs a tokenizer and the checkpoint has none. What the checkpoint's
-        preprocessor_config.json says is added by the processor itself (:class:`tp_core.PreprocessorFile`).
+        The processor is left out if it needs a tokenizer and the checkpoint has none. The processor itself adds the
+        values of the checkpoint's preprocessor_config.json (:class:`tp_core.PreprocessorFile`).
         """
         return None

@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 
 
 class EmbeddingConfig(ModuleConfig):
-    """Base of embedding configs. ``embedding_size`` unset follows the model's."""
+    """Base of embedding configs. ``embedding_size`` defaults to the model's."""
 
     kind: ClassVar[str] = "embedding"
 
-    #: The module makes content and so can stand first; positions and segments only add to a sequence.
+    #: True if the module produces content and may come first; positions and segments only add to a sequence.
     makes_sequence: ClassVar[bool] = True
 
-    embedding_size: int | None = Field(None, gt=0, description="width of the vectors; the model's if unset")
+    embedding_size: int | None = Field(None, gt=0, description="width of the vectors; default: the model's")
 
     def length_limit(self) -> int | None:
         """The longest sequence that this embedding can represent; None if there is no limit."""
         return None
 
     def positions(self, inputs: int) -> int:
-        """The positions that it makes of an input of some length: as many, unless it makes sequences shorter."""
+        """Number of positions that the module makes from an input; equal to ``inputs`` unless it shortens sequences."""
         return inputs
 
     def places(self) -> int | None:
-        """The most positions of the embedding's sequences, where its options say; None where inputs decide."""
+        """Maximum number of positions of a sequence, if the options determine it; None if it depends on the inputs."""
         return None
 
     def build(self, context: BuildContext) -> "Embedding":

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class EncoderConfig(ModuleConfig):
-    """Base of encoder configs: every encoder has an output width, ``hidden_size``."""
+    """Base of encoder configs. Every encoder has an output width, ``hidden_size``."""
 
     kind: ClassVar[str] = "encoder"
 
-    #: It reads all of the model's streams together, behind their own encoders, and gives them back.
+    #: True if the encoder reads all streams together, after the encoders of the single streams.
     joins_streams: ClassVar[bool] = False
 
     hidden_size: ModelSize[int] = Field(768, gt=0, description="width of the hidden states")
@@ -29,7 +29,7 @@ class EncoderConfig(ModuleConfig):
 
 
 class FusionConfig(EncoderConfig):
-    """Base of configs of encoders that read all streams together; they stand at ``model.encoder``, beside those."""
+    """Base of configs of encoders that read all streams together; they stand at ``model.encoder``."""
 
     joins_streams: ClassVar[bool] = True
 

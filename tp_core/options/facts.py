@@ -9,12 +9,12 @@ T = TypeVar("T")
 
 Pooling = Literal["first", "last", "mean", "max"]
 
-#: What modules publish about themselves, by type: their options, and the values of ``ModuleConfig.published_facts``.
+#: Facts that modules publish, by type: their options, and the values of ``ModuleConfig.published_facts``.
 Facts = Mapping[type[Any], Any]
 
 
 def published_by(configs: Iterable[Any]) -> Facts:
-    """The facts that modules publish, by type. Where several publish one type, the first of them counts."""
+    """The facts that modules publish, by type. If several modules publish the same type, the first one counts."""
     found: dict[type[Any], Any] = {}
     for config in configs:
         for fact in (config, *config.published_facts()):
@@ -23,19 +23,19 @@ def published_by(configs: Iterable[Any]) -> Facts:
 
 
 def fact_in(facts: Facts, kind: type[T]) -> T | None:
-    """The fact of a type, or of a type derived from it; None if there is none."""
+    """The fact of this type or of a subclass; None if there is none."""
     return facts[kind] if kind in facts else next((each for each in facts.values() if isinstance(each, kind)), None)
 
 
 class Usual(int):
-    """A size that the batch decides: an example of it, with which costs are measured."""
+    """A typical value of a size that depends on the batch; costs are measured with it."""
 
 
 class FieldSpec(NamedTuple):
-    """The shape of a tensor that passes between components, for checks, pricing and random test input.
+    """The shape of a tensor passed between components; used for checks, cost estimates and random test input.
 
     Attributes:
-        shape: sizes, each an integer, :class:`Usual` where the batch may have any, or one of the symbols ``"batch"``
+        shape: sizes; each is an integer, a :class:`Usual` if it depends on the batch, or one of the symbols ``"batch"``
             and ``"length"``.
         dtype: ``"int64"``, ``"float32"`` or ``"bool"``.
         high: for integers, the values are in ``[0, high)``; None where it is not known.
@@ -51,12 +51,12 @@ class FieldSpec(NamedTuple):
 
 
 class BatchFields(NamedTuple):
-    """The tensors of a batch, by the parts of it that they stand in.
+    """The tensors of a batch, grouped by its parts.
 
     Attributes:
-        source: of each stream; the empty name is that of the only one.
-        target: of the decoder's side.
-        labels: of each target, by its own name.
+        source: fields of each stream; the name is empty for the only stream of a model without named streams.
+        target: fields of the decoder's side.
+        labels: label tensors of each target, by the target's own name.
     """
 
     source: Mapping[str, Mapping[str, FieldSpec]]
@@ -72,11 +72,11 @@ class BatchFields(NamedTuple):
 
 
 class StreamFacts(NamedTuple):
-    """The facts of a stream that targets may know.
+    """Facts about a stream, for targets.
 
     Attributes:
         hidden_size: width of the stream's final states.
-        pooling: how the stream's sequence becomes one vector where the target does not say.
+        pooling: default way to reduce the stream's sequence to one vector.
     """
 
     hidden_size: int
@@ -84,23 +84,23 @@ class StreamFacts(NamedTuple):
 
 
 class ClassFacts(NamedTuple):
-    """The classes that a target tells apart.
+    """The classes of a classification target.
 
     Attributes:
-        number: of classes.
+        number: number of classes.
     """
 
     number: int
 
 
 class VectorFacts(NamedTuple):
-    """The way in which a target makes one vector of each sample of a stream.
+    """The method by which a target makes one vector per sample of a stream.
 
     Attributes:
-        pooling: how the stream's states become one; None: in the target's own way (``Target.pool``).
-        projection_size: width that the target projects this to (``Target.project``); None without a projection.
-        normalize: the vector is brought to length 1.
-        compared: the target compares such vectors with each other, so that their distances mean something.
+        pooling: how the stream's states become one vector; None: the target's own method (``Target.pool``).
+        projection_size: width after the target's projection (``Target.project``); None without a projection.
+        normalize: True if the vector is scaled to length 1.
+        compared: True if the target compares such vectors with each other, so that their distances are meaningful.
     """
 
     pooling: Pooling | None
@@ -110,13 +110,13 @@ class VectorFacts(NamedTuple):
 
 
 class HeadFacts(NamedTuple):
-    """The heads of an attention.
+    """The heads of an attention layer.
 
     Attributes:
-        number: of query heads.
+        number: number of query heads.
         groups: number of key and value heads.
         size: width of a head.
-        two_way: positions see later ones, too.
+        two_way: True if positions also see later positions.
         scale: factor of the scores; None: 1/sqrt(size).
     """
 

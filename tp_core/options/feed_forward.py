@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class FeedForwardConfig(ModuleConfig):
-    """Base of feed-forward configs: the part of a transformer layer that changes each position alone.
+    """Base of feed-forward configs: the part of a transformer layer that works on each position alone.
 
-    Options that transformers have, too, are theirs where they are unset: ``feed_forward_size``, ``init_std``.
+    Options that the transformer also has default to its values: ``feed_forward_size``, ``init_std``.
     """
 
     kind: ClassVar[str] = "feed_forward"

@@ -10,7 +10,7 @@ class HooksConfig(ModuleConfig):
 
     kind: ClassVar[str] = "hooks"
 
-    #: The hooks only look on, and change nothing that is computed: a run may go on with them or without.
+    #: True if the hooks only observe and never change results: a run may be resumed with or without them.
     observes: ClassVar[bool] = False
 
     def build(self) -> object:

@@ -1,4 +1,4 @@
-"""Mixins for options that have a file of their own in a model's folder of Hugging Face. Torch-free."""
+"""Mixins for options that have a separate file in a Hugging Face model folder. Torch-free."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -10,58 +10,58 @@ from tp_core.options.context import DataContext
 
 
 class PreprocessorFile(ABC):
-    """Options of a processor of pictures or recordings that preprocessor_config.json says, too."""
+    """Options of an image or audio processor that correspond to preprocessor_config.json."""
 
-    #: Keys of the file that may have these values only, the first being transformers' default.
+    #: Keys of the file with a fixed set of allowed values; the first value is transformers' default.
     required_keys: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
-    #: Keys of it that never change what is made. One that is neither here nor read is refused.
+    #: Keys of the file that never change the result. A key that is neither listed here nor read is refused.
     irrelevant_keys: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def to_huggingface(self, data: DataContext) -> Preprocessing:
-        """The file with which transformers makes the tensors of :meth:`tp_core.Processor.encode`.
+        """The file with which transformers computes the same tensors as :meth:`tp_core.Processor.encode`.
 
         Args:
-            data: of the spec that the processor belongs to.
+            data: data context of the processor's spec.
 
         Returns:
-            The file's content, with ``image_processor_type`` or ``feature_extractor_type``. Where no class of
-            transformers makes the same tensors it is None, and a note says why.
+            The file's content, with ``image_processor_type`` or ``feature_extractor_type``. It is None if no class of
+            transformers computes the same tensors; a note then gives the reason.
         """
 
     @abstractmethod
     def from_huggingface(self, content: Mapping[str, Any], data: DataContext) -> Preprocessing:
-        """The options that a file stands for.
+        """The options that correspond to a file.
 
         Args:
-            content: of the file; keys that it leaves out have the values of the class that it names. It notes which
-                keys are read (:class:`tp_core.interop.keys.Keys`).
-            data: of the converted model.
+            content: content of the file. Missing keys have the defaults of the class that the file names. It records
+                which keys are read (:class:`tp_core.interop.keys.Keys`).
+            data: data context of the converted model.
 
         Returns:
-            Options to put in the place of this config's, and notes on what they cannot say.
+            The options to use in this config, and notes on settings that they cannot express.
 
         Raises:
-            TPError: a value is none that transformers knows; the file is then left unread.
+            TPError: transformers does not know a value; the file is then ignored.
         """
 
 
 class TokenizerFiles(ABC):
-    """Options of a tokenizer that reads the files of transformers."""
+    """Options of a tokenizer that reads transformers' files."""
 
     @classmethod
     @abstractmethod
     def from_huggingface(cls, source: Path, folder: Path) -> Preprocessing | None:
-        """Bring the tokenizer of a Hugging Face model's folder into a model's folder of ours.
+        """Copy the tokenizer from a Hugging Face model folder into one of our model folders.
 
         Args:
-            source: the folder of the model.
-            folder: where to put the files; it is made where there is a tokenizer.
+            source: the Hugging Face model folder.
+            folder: destination of the files; created if there is a tokenizer.
 
         Returns:
-            The options that load it, with paths relative to the folder above ``folder``, and notes for the user; None:
-            the source has no tokenizer.
+            The options that load the tokenizer, with paths relative to the parent of ``folder``, and notes for the
+            user. None if the source has no tokenizer.
 
         Raises:
-            TPError: there is one, and it cannot be read.
+            TPError: the tokenizer cannot be read.
         """

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 class LoggerConfig(ModuleConfig):
     """Base of logger configs. An implementation is made with the options and the run.
 
-    A logger shows what a run measures somewhere else; ``metrics.jsonl`` is written without any.
+    A logger sends the run's measurements to another place. ``metrics.jsonl`` is written without any logger.
     """
 
     kind: ClassVar[str] = "logger"
 
     def build(self, run: "LoggedRun") -> "Logger":
-        """The logger of a run that begins, or goes on.
+        """The logger of a run that starts or resumes.
 
         Raises:
-            TPError: its library is missing, or the place that it writes to cannot be reached.
+            TPError: its library is missing, or its destination cannot be reached.
         """
         made: Logger = self.implemented()(self, run)
         return made

@@ -1,4 +1,4 @@
-"""Marks of options that the loader of specs treats in a way of their own. Torch-free."""
+"""Markers of options that the spec loader treats specially. Torch-free."""
 
 from typing import Annotated, Any, TypeVar
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 
 class PathMark:
-    """Marks an option as a path: the loader makes it absolute from where it was written."""
+    """Marks an option as a path. The loader makes it absolute, relative to the folder where it was written."""
 
 
 class TrainingMark:
@@ -30,7 +30,7 @@ ModelSize = Annotated[T, SizeMark()]
 
 
 class NamedFile(str):
-    """A path whose role, not its name, says which of several files it is: it counts under that name wherever it lies.
+    """A path that is identified by its role. Wherever the file lies, it counts under the name of the role.
 
     Attributes:
         inside: the name of the role, such as ``tokenizer.json``.
@@ -45,7 +45,7 @@ class NamedFile(str):
 
 
 def is_path(info: Any) -> bool:
-    """True if an option, given by its field, names a file or folder, or a list of them."""
+    """True if an option's field names a file, a folder or a list of them."""
     return any(isinstance(mark, PathMark) for mark in info.metadata) or "PathMark" in str(info.annotation)
 
 
@@ -60,7 +60,7 @@ def is_size(info: Any) -> bool:
 
 
 def paths_in(options: BaseModel) -> dict[str, str]:
-    """The paths that options name, by option; the members of a list with their number, ``files.0``."""
+    """The paths in options, by option; members of a list have their index appended: ``files.0``."""
     found: dict[str, str] = {}
     for name, info in type(options).model_fields.items():
         if not is_path(info):

@@ -1,4 +1,4 @@
-"""The options of a module that is not there. Torch-free."""
+"""Options of a module that is not available. Torch-free."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from tp_core.options.base import ModuleConfig
 
 
 class MissingConfig(ModuleConfig):
-    """Stands for the options of a module which a trained model is used without, as its spec has them.
+    """Options of a missing module, as written in the spec of a trained model that can be used without it.
 
-    It has no files, and nothing to check. What only the module knows, the number of its tokens for example, is a
-    :class:`~tp_core.errors.TPError` with the reason for which it is not there.
+    They have no files and no checks. Accessing facts that only the module knows, such as the number of tokens, raises a
+    :class:`~tp_core.errors.TPError` with the reason why the module is missing.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -21,7 +21,7 @@ class MissingConfig(ModuleConfig):
 
     @classmethod
     def of(cls, options: dict[str, Any], reason: str) -> "MissingConfig":
-        """The options of a module that is not there, with the reason."""
+        """The options of a missing module, with the reason."""
         made = cls(**options)
         made._reason = reason
         return made

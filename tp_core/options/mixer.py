@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 
 class MixerConfig(ModuleConfig):
-    """Base of mixer configs: the part of a transformer layer that brings positions together.
+    """Base of mixer configs: the part of a transformer layer that exchanges information between positions.
 
-    Options that transformers have, too, are theirs where they are unset: ``num_heads``, ``mask``, ``dropout``,
+    Options that the transformer also has default to its values: ``num_heads``, ``mask``, ``dropout``,
     ``init_std``.
     """
 
     kind: ClassVar[str] = "mixer"
 
     def causal(self) -> bool:
-        """True if no position sees a later one, but for a prefix that all of them see."""
+        """True if no position sees later ones, except within a prefix that all positions see."""
         return False
 
     def build(self, context: BuildContext) -> "Mixer":

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class OptimizerConfig(ModuleConfig):
-    """Base of optimizer configs. An implementation is a ``torch.optim.Optimizer``, made of parameter groups.
+    """Base of optimizer configs. An implementation is a ``torch.optim.Optimizer`` made from parameter groups.
 
-    Each group has ``params``, ``lr`` and every option of the config, lists as tuples. An implementation that is a
-    :class:`tp_core.training.optimizers.base.Optimizer` leaves out a step that is not finite without the host waiting;
-    of any other the host looks at each step before it is made.
+    Each group has ``params``, ``lr`` and every option of the config, with lists as tuples. A
+    :class:`tp_core.training.optimizers.base.Optimizer` skips non-finite steps on the device, so the host does not wait.
+    For any other optimizer, the host checks each step before it runs.
     """
 
     kind: ClassVar[str] = "optimizer"
@@ -25,15 +25,15 @@ class OptimizerConfig(ModuleConfig):
     weight_decay: float = Field(
         0.01,
         ge=0,
-        description="decoupled: an update takes lr × weight_decay of each weight away, whatever its gradient",
+        description="decoupled weight decay: each update also subtracts lr × weight_decay × weight",
     )
-    decay_all: bool = Field(False, description="decay biases and normalisation weights too")
+    decay_all: bool = Field(False, description="apply weight decay to biases and norm weights, too")
 
     def state_memory(self, parameters: "Iterable[torch.Tensor]") -> int:
-        """Bytes of its state for these parameters, as far as options say: two values for each weight, as Adam has."""
+        """Bytes of optimizer state for these parameters; by default two values per weight, as for Adam."""
         return 2 * sum(each.numel() * each.element_size() for each in parameters)
 
     def build(self, groups: Iterable[dict[str, Any]]) -> "torch.optim.Optimizer":
-        """The optimizer of parameter groups that have all options (``tp_core.training.optimizers.build``)."""
+        """The optimizer for parameter groups that have all options (``tp_core.training.optimizers.build``)."""
         made: torch.optim.Optimizer = self.implemented()([*groups])
         return made

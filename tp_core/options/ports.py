@@ -1,10 +1,10 @@
-"""Typed names of what modules make available and ask for. Torch-free."""
+"""Typed names of the things that modules provide and require. Torch-free."""
 
 from typing import Literal, NamedTuple
 
 PortKind = Literal["input", "target_input", "labels", "weight", "published", "states"]
 
-#: How messages call a port of each kind.
+#: Names of port kinds in messages.
 _WORDS: dict[str, str] = {
     "input": "the batch field",
     "target_input": "the decoder side's field",
@@ -16,15 +16,15 @@ _WORDS: dict[str, str] = {
 
 
 class Port(NamedTuple):
-    """One thing that a module makes available and others ask for.
+    """Something that one module provides and others require.
 
     Attributes:
-        kind: ``input``, a field of the source side's batches; ``target_input``, one of the decoder side's; ``labels``;
-            ``weight``, shared by an embedding; ``published``, a value that a module leaves for those after it;
-            ``states``, a property of its states.
-        name: within the kind.
-        of: of an input, the stream that it is for; of labels, the target's own name. Empty: for each that asks. A
-            module that asks leaves it empty: where it stands says it.
+        kind: ``input``, a field of batches on the source side; ``target_input``, a field on the decoder's side;
+            ``labels``; ``weight``, a weight shared by an embedding; ``published``, a value that a module leaves for
+            later modules; ``states``, a property of its states.
+        name: name within the kind.
+        of: the stream of an input, or the own name of the target of labels. Empty: for all. A module that requires a
+            port leaves it empty, since its place in the model determines it.
     """
 
     kind: PortKind
@@ -33,17 +33,17 @@ class Port(NamedTuple):
 
     @classmethod
     def input(cls, name: str, stream: str = "") -> "Port":
-        """A field of the source side's batches; what an embedding asks for, on whichever side it stands."""
+        """A field of batches on the source side. Embeddings on either side request this port."""
         return cls("input", name, stream)
 
     @classmethod
     def target_input(cls, name: str) -> "Port":
-        """A field of the decoder side's batches."""
+        """A field of batches on the decoder's side."""
         return cls("target_input", name)
 
     @classmethod
     def labels(cls, name: str, target: str = "") -> "Port":
-        """Labels of a kind: for every target that asks for it, or for one."""
+        """Labels of a kind, for all targets that need them or for one target."""
         return cls("labels", name, target)
 
     @classmethod
@@ -66,7 +66,7 @@ class Port(NamedTuple):
         return f"{_WORDS[self.kind]} '{self.name}'" + (f" of the {whose} '{self.of}'" if self.of else "")
 
 
-#: Ids of tokens, segments, which positions are real, and how many.
+#: Token ids, segments, attention mask and lengths.
 INPUT_IDS = Port.input("input_ids")
 TOKEN_TYPE_IDS = Port.input("token_type_ids")
 ATTENTION_MASK = Port.input("attention_mask")
@@ -75,14 +75,14 @@ LENGTHS = Port.input("lengths")
 #: Number of the data set that a batch comes from.
 TASK_IDS = Port.input("task_ids")
 
-#: Ids of the decoder's side, and which of its positions are real.
+#: Token ids and attention mask of the decoder's side.
 TARGET_INPUT_IDS = Port.target_input("input_ids")
 TARGET_ATTENTION_MASK = Port.target_input("attention_mask")
 
-#: The matrix of the word embedding.
+#: Matrix of the word embedding.
 WORD = Port.weight("word")
 
 #: No state depends on later positions.
 CAUSAL = Port.states("causal")
-#: The states of two directions that never see each other stand side by side.
+#: The states of two independent directions are concatenated.
 TWO_DIRECTIONS = Port.states("two_directions")

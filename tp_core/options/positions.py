@@ -1,4 +1,4 @@
-"""Base of options of positions that belong to attention. Torch-free."""
+"""Base of options of positions inside attention. Torch-free."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
 
 
 class PositionsConfig(ModuleConfig):
-    """Base of configs of positions of attention: they rotate queries and keys, or add a bias to the scores.
+    """Base of configs of positions inside attention: they rotate queries and keys, or add a bias to the scores.
 
-    ``context.fact(HeadFacts)`` are the heads of the attention that they belong to. Layers with equal options and equal
-    heads share one :attr:`table`, which is computed once in a forward pass.
+    ``context.fact(HeadFacts)`` gives the heads of the attention layer. Layers with equal options and equal heads share
+    one :attr:`table`, which is computed once per forward pass.
     """
 
     kind: ClassVar[str] = "positions"
     implementation: ClassVar[str] = "tp_core.interfaces.layer_parts:Positions"
 
-    #: The class of what layers with equal options have in common, as :attr:`implementation` is written; empty: nothing.
+    #: The class of the part that layers with equal options share, written like :attr:`implementation`; empty: none.
     table: ClassVar[str] = ""
 
     def of_layer(self) -> bool:
-        """True if each layer adds a bias of its own to the scores, and not the same in all layers."""
+        """True if each layer has its own bias on the scores, instead of one bias for all layers."""
         return False
 
     def build(self, context: BuildContext) -> "Positions":
@@ -32,6 +32,6 @@ class PositionsConfig(ModuleConfig):
         return made
 
     def build_table(self, context: BuildContext) -> "PositionTable | None":
-        """The part that layers with equal options have in common; None where there is none."""
+        """The part that layers with equal options share; None if there is none."""
         made: PositionTable | None = self.class_of("table")(self, context) if self.table else None
         return made

@@ -18,16 +18,16 @@ class ProcessorConfig(ModuleConfig):
     kind: ClassVar[str] = "processor"
 
     needs_tokenizer: ClassVar[bool] = True
-    #: Batches hold one ``Inputs`` per named stream; their fields are then provided to every stream.
+    #: True if batches hold one ``Inputs`` per named stream; the fields are then provided to every stream.
     feeds_streams: ClassVar[bool] = False
-    #: Options that change only how samples are drawn, not what is prepared and cached.
+    #: Options that only change how samples are drawn, not the prepared and cached rows.
     sampling_options: ClassVar[frozenset[str]] = frozenset()
-    #: Fields of records that may name files, such as pictures: their contents are part of the cache's key.
+    #: Record fields that may name files, such as images. The contents of these files are part of the cache key.
     media_fields: ClassVar[frozenset[str]] = frozenset()
-    #: Fields that records for inference may lack: labels, and what only one of the streams reads. ``data.columns`` may
-    #: name columns for them that a file of such records does not have.
+    #: Fields that records for inference may lack: labels, and fields that only one stream reads. ``data.columns`` may
+    #: name columns for them that a file for inference does not have.
     optional_fields: ClassVar[frozenset[str]] = frozenset()
-    #: Column of the prepared rows whose lengths are those of the samples, for ``data.bucket``; None if there is none.
+    #: Column of the prepared rows whose lengths equal the lengths of the samples, for ``data.bucket``; None if none.
     length_column: ClassVar[str | None] = None
 
     #: The options that bound the lengths of sequences, and those of the decoder's side; empty without.
@@ -35,11 +35,11 @@ class ProcessorConfig(ModuleConfig):
     target_length_option: ClassVar[str] = ""
 
     def limits_of_model(self, data: DataContext) -> Mapping[str, int]:
-        """The options that bound lengths, with the limits of the model that they are where the spec gives none."""
+        """The options that bound lengths, with the model's limits that are their defaults."""
         return {}
 
     def for_model(self, data: DataContext) -> "ProcessorConfig":
-        """The options as the model completes them: lengths that the spec does not give are the model's limits."""
+        """The options with lengths filled in: lengths that the spec omits become the model's limits."""
         limits = {option: limit for option, limit in self.limits_of_model(data).items() if self._is_default(option)}
         return self.model_copy(update=limits) if limits else self
 
@@ -47,11 +47,11 @@ class ProcessorConfig(ModuleConfig):
         return option not in self.model_fields_set
 
     def sequence_length(self) -> int | None:
-        """The longest sequence this processor makes; None if it has no such bound."""
+        """The longest sequence that this processor makes; None if it has no bound."""
         return None
 
     def target_sequence_length(self) -> int | None:
-        """The longest sequence of the decoder's side; None if there is no such bound or no such side."""
+        """The longest sequence of the decoder's side; None without a bound or without a decoder's side."""
         return None
 
     def extra_ids(self) -> int:
@@ -59,49 +59,50 @@ class ProcessorConfig(ModuleConfig):
         return 0
 
     def starting_with(self, token: int, special: Mapping[str, int]) -> Mapping[str, Any]:
-        """The options with which a decoder's input begins with a token; empty for a processor that has no choice.
+        """The options that make a decoder's input start with a token; empty if the processor has no such option.
 
         Args:
-            special: role → id, of the decoder's vocabulary.
+            token: id of the token.
+            special: role → id, in the decoder's vocabulary.
         """
         return {}
 
     def check_data(self) -> Iterator[Problem]:
-        """Yield what is missing to prepare data, which presets may leave open."""
+        """Yield problems that prevent preparing data, such as options that presets leave open."""
         yield from ()
 
     def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
-        """Yield what this processor needs of the tokenizer and does not find, special tokens for example.
+        """Yield requirements that the tokenizer does not meet, such as missing special tokens.
 
-        A problem with an option is shown at this processor's option, one without at the tokenizer.
+        A problem with an option is reported at this processor's option; otherwise it is reported at the tokenizer.
         """
         yield from ()
 
     def segments(self, tokenizer: "TokenizerFacts") -> int | None:
-        """Number of segments (values of ``token_type_ids``) of any sequence; None where only records say."""
+        """Number of segments (values of ``token_type_ids``) in any sequence; None if it depends on the records."""
         return None
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
-        """Yield what does not agree with the options of the model's targets, numbers of classes for example."""
+        """Yield conflicts with the options of the model's targets, such as the number of classes."""
         yield from ()
 
     def check_target_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
-        """As :meth:`check_tokenizer`, of the decoder's side: its own tokenizer, or the one that both sides share.
+        """Like :meth:`check_tokenizer`, for the decoder's side: its own tokenizer or the shared one.
 
-        Called only for processors that provide a decoder's side.
+        It is only called for processors that provide a decoder's side.
         """
         yield from ()
 
     def check_separate_tokenizers(self) -> Iterator[Problem]:
-        """Yield a problem where the decoder's side may not have a tokenizer of its own."""
+        """Yield a problem if the decoder's side must not have its own tokenizer."""
         yield from ()
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
-        """The metrics of :meth:`Processor.score`, with the side on which they are better; empty without."""
+        """The metrics of :meth:`Processor.score`, with their better direction; empty if there are none."""
         return {}
 
     def companions(self, paths: list[str]) -> list[str]:
-        """Files that are read beside the data's own, such as the other side of a parallel corpus.
+        """Files that are read in addition to the data files, such as the other side of a parallel corpus.
 
         Args:
             paths: the files and folders of ``data.train`` or ``data.eval``.

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 class ScheduleConfig(ModuleConfig):
-    """Base of schedule configs. An implementation is made with the options, the steps of the warm-up and all steps."""
+    """Base of schedule configs. An implementation is made with the options, the warm-up steps and the total steps."""
 
     kind: ClassVar[str] = "schedule"
 
     warmup: float = Field(
         0.0,
         ge=0,
-        description="linear warm-up, from a first update of rate 0: a fraction of the steps if below 1, else a number",
+        description="linear warm-up from learning rate 0: a fraction of the steps if below 1, else a number of steps",
     )
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        """Stages that are fractions of the steps must fit into them; of a number of steps only the run knows."""
+        """Check that stages given as fractions of the steps fit; only the run can check stages given as step counts."""
         stages = {"warmup": self.warmup if self.warmup < 1 else 0.0, **self.stages()}
         if sum(stages.values()) > 1 + 1e-6:
             option = list(stages)[-1]
@@ -33,7 +33,7 @@ class ScheduleConfig(ModuleConfig):
             yield Problem(option, f"{shown}; at most 1 fits")
 
     def stages(self) -> dict[str, float]:
-        """The stages behind the warm-up that are fractions of the steps, by option."""
+        """The stages after the warm-up that are fractions of the steps, by option."""
         return {}
 
     def build(self, total_steps: int, warmup: int | None = None) -> "Schedule":
@@ -41,10 +41,10 @@ class ScheduleConfig(ModuleConfig):
 
         Args:
             total_steps: number of updates of the run, at least 1.
-            warmup: number of updates of the warm-up; None for what the options say.
+            warmup: number of updates of the warm-up; None: as the options say.
 
         Raises:
-            TPError: its stages are longer than the run.
+            TPError: the stages are longer than the run.
         """
         from tp_core.training.schedules.base import warmup_steps
 

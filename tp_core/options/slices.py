@@ -1,4 +1,4 @@
-"""Options of some layers of a stack, by slices. Torch-free."""
+"""Separate options for some layers of a stack, given by slices. Torch-free."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def numbers(written: str, count: int) -> range:
-    """The layers that a slice names: ``7``, ``-1``, ``5::6``, ``:12`` as in Python.
+    """The layers that a slice selects: ``7``, ``-1``, ``5::6``, ``:12`` as in Python.
 
     Raises:
-        ValueError: it is no slice.
+        ValueError: ``written`` is not a slice.
     """
     parts = [int(part) if part.strip() else None for part in written.split(":")]
     if len(parts) == 1 and parts[0] is not None:
@@ -27,12 +27,12 @@ def numbers(written: str, count: int) -> range:
 
 @dataclass(frozen=True)
 class Slices:
-    """Options of some layers, which win over those of the stack; later slices win over earlier ones.
+    """Options of some layers, which override those of the stack. Later slices override earlier ones.
 
     Attributes:
         keys: the slices that set options.
         stack: the options of the stack, without slices.
-        layers: the options of every layer, those that are alike as one object.
+        layers: the options of every layer; equal options are one object.
     """
 
     keys: tuple[str, ...]
@@ -40,7 +40,7 @@ class Slices:
     layers: "tuple[ModuleConfig, ...]"
 
     def distinct(self) -> "Iterator[tuple[str, ModuleConfig]]":
-        """The options that differ from those of the stack, each once, with the last slice that has a part in them."""
+        """The options that differ from the stack's, each once, with the last slice that selects their layer."""
         seen: dict[int, None] = {}
         for number, config in enumerate(self.layers):
             last = next((key for key in reversed(self.keys) if number in numbers(key, len(self.layers))), None)
@@ -49,12 +49,12 @@ class Slices:
                 yield last, config
 
     def changed(self, change: "Callable[[ModuleConfig], ModuleConfig]") -> "Slices":
-        """The same slices of other options."""
+        """The same slices with changed options."""
         made = {id(config): change(config) for config in self.layers}
         return Slices(self.keys, change(self.stack), tuple(made[id(config)] for config in self.layers))
 
     def dump(self) -> dict[str, Any] | None:
-        """Slice → the options in which its layers differ from the stack, as a spec writes them; no slices overlap."""
+        """Slice → the options that differ from the stack's, as written in a spec; the slices do not overlap."""
         alike: dict[int, list[int]] = {}
         for number, config in enumerate(self.layers):
             alike.setdefault(id(config), []).append(number)
@@ -84,7 +84,7 @@ def _accepted(given: Any) -> "Slices":
 
 
 def _names(group: list[int]) -> list[str]:
-    """Slices that name these layers, from the first to the last, and no others."""
+    """Slices that select exactly these layers, in order."""
     step = group[1] - group[0] if len(group) > 1 else 1
     if len(group) == 1 or group != [*range(group[0], group[-1] + 1, step)]:
         return [str(number) for number in group]
@@ -94,11 +94,11 @@ def _names(group: list[int]) -> list[str]:
 def _differences(
     config: "ModuleConfig", stack: "ModuleConfig", around: Mapping[str, Any], around_stack: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The options that make a config of that of the stack, which is written without what it gets from around.
+    """The options that must be written to turn the stack's config into this config; inherited values are omitted.
 
     Args:
-        around: values that the config gets from around, where they are unset.
-        around_stack: the same, of the stack.
+        around: values that the config inherits if they are unset.
+        around_stack: values that the stack's config inherits if they are unset.
     """
     mine, theirs = (each.model_dump(mode="json") for each in (config, stack))
     passed, passed_stack = (

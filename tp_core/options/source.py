@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 class SourceConfig(ModuleConfig):
     """Base of source configs. An implementation is made with the options, and reads records.
 
-    The files that options name (:meth:`contents`) count by their content, the other options by their values: what was
-    prepared of a source is used until one of these, or :meth:`tp_core.data.sources.base.Source.identity`, is another.
+    Files named by options (:meth:`contents`) are identified by their content, other options by their values. Prepared
+    data of a source is reused until one of these or :meth:`tp_core.data.sources.base.Source.identity` changes.
     """
 
     kind: ClassVar[str] = "source"
 
-    #: Endings of files that are read so although no spec says it. Only our own formats have some: a package of others
-    #: changes no run that does not name it.
+    #: File endings that select this source automatically, without a spec naming it. Only first-party formats have them:
+    #: installing a third-party package must not change existing runs.
     endings: ClassVar[tuple[str, ...]] = ()
 
     def check_data(self) -> Iterator[Problem]:
-        """Yield what is missing to read records; it is called where the files of :meth:`files` are there."""
+        """Yield problems that prevent reading records; only called if the files of :meth:`files` exist."""
         yield from ()
 
     def build(self) -> "Source":
         """The source: its implementation with these options.
 
         Raises:
-            TPError: it cannot be read at all.
+            TPError: the source cannot be read.
         """
         made: Source = self.implemented()(self)
         return made

@@ -16,14 +16,14 @@ class StrategyConfig(ModuleConfig):
     kind: ClassVar[str] = "strategy"
 
     def check_training(self, spec: "Spec") -> Iterator[Problem]:
-        """Yield what does not agree with the rest of the spec."""
+        """Yield conflicts with the rest of the spec."""
         yield from ()
 
     def build(self) -> "Strategy":
         """The strategy of this process.
 
         Raises:
-            TPError: it is not for as many processes as were started.
+            TPError: the strategy does not support the number of started processes.
         """
         made: Strategy = self.implemented()(self)
         return made

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class TargetConfig(ModuleConfig):
-    """Base of target configs. ``weight`` is the factor of this target's loss in the sum.
+    """Base of target configs. ``weight`` is the factor of this target's loss in the total.
 
-    ``name`` is what the model calls the target, in losses, metrics, weights and data sets. It is needed where a model
-    has several of one kind, such as a classifier for each modality (PolyViT).
+    ``name`` is the target's name in losses, metrics, weights and data sets. It is required if a model has several
+    targets of one kind, such as a classifier for each modality (PolyViT).
     """
 
     kind: ClassVar[str] = "target"
-    #: Samples that a micro-batch, over all processes, must have for the target to learn from it.
+    #: Minimum number of samples in a micro-batch, over all processes, for the target to learn from it.
     least_samples: ClassVar[int] = 1
-    #: Without ``stream``, it reads all of the model's streams, and not the first only; for drawings of it.
+    #: True if the target reads all streams, not only the first, when ``stream`` is unset. Used for diagrams.
     reads_streams: ClassVar[bool] = False
 
     name: str | None = Field(None, description="what the model calls it; unset: as the module")
@@ -34,31 +34,31 @@ class TargetConfig(ModuleConfig):
     stream: str | None = Field(None, description="the stream that the target reads; unset: the first, or all of them")
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
-        """The tensors of the target's labels, by name: one called ``labels``, if not overridden."""
+        """The tensors of the target's labels, by name; by default one tensor called ``labels``."""
         specs = [spec for port, spec in self.requires(context).items() if port.kind == "labels"]
         return {"labels": specs[0]} if specs else {}
 
     def check_training(self, spec: "Spec") -> Iterator[Problem]:
-        """Yield what training needs of the whole spec, or of files, and does not find."""
+        """Yield requirements of training on the whole spec or on files that are not met."""
         yield from ()
 
     def learns_through(self, others: Sequence[str]) -> Sequence[str]:
-        """Those of the model's other targets whose weights its loss trains, as it reads their scores."""
+        """The other targets whose weights this target's loss trains because it reads their scores."""
         return ()
 
     def pools(self, context: BuildContext) -> dict[str, Pooling]:
-        """The streams of which it reads one vector, and how that is made; a model without streams has one, ``""``."""
+        """The streams that the target pools to one vector, with the method; without named streams, ``""``."""
         return {}
 
     def embeds(self, context: BuildContext) -> Mapping[str, VectorFacts]:
-        """The vector that a trained model has of each of these streams: those that :meth:`pools` names, as it says."""
+        """The vectors that a trained model offers for the streams of :meth:`pools`, by default pooled alike."""
         return {stream: VectorFacts(how) for stream, how in self.pools(context).items()}
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
-        """The metrics that the target gives (``TargetOutput.metrics``), with the side on which they are better.
+        """The metrics of the target (``TargetOutput.metrics``), with their better direction.
 
-        All of them are there in every evaluation; in training, the target may leave some out. The first that has a
-        better side is shown while a run trains.
+        Every evaluation has all of them; in training, the target may omit some. Training progress shows the first
+        metric that has a better direction.
         """
         return {}
 

@@ -15,10 +15,10 @@ class TokenizerConfig(ModuleConfig):
     kind: ClassVar[str] = "tokenizer"
 
     def facts(self, data: DataContext) -> "TokenizerFacts":
-        """The facts of the vocabulary that checking a spec needs, read as cheaply as its format allows.
+        """Facts about the vocabulary that are needed to check a spec, read as cheaply as the format allows.
 
         Raises:
-            TPError: what :meth:`build` would raise.
+            TPError: the same errors as :meth:`build`.
         """
         return self.build(data).facts()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from tp_core.discovery import KINDS, Entry, index, is_own, owner_of, singular
+from tp_core.discovery import KINDS, PluginEntry, index, is_own, owner_of, singular
 
 
 def clashes() -> Iterator[str]:
@@ -19,7 +19,7 @@ def clashes() -> Iterator[str]:
                 yield f"{singular(kind)} '{name}' {_told(kind, name, own, theirs)}"
 
 
-def _told(kind: str, name: str, own: str, theirs: Sequence[Entry]) -> str:
+def _told(kind: str, name: str, own: str, theirs: Sequence[PluginEntry]) -> str:
     offers = _joined([*([own] if own else []), *(f"{entry.distribution} {entry.version}" for entry in theirs)])
     if kind in ("commands", KINDS):  # specs do not name modules of these kinds
         removed = _joined([entry.distribution for entry in theirs], "or")

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tp_core.errors import named
+from tp_core.errors import describe_error
 from tp_core.packages import metadata
 from tp_core.packages.first_party import first_party
 from tp_core.packages.installed import distributions, installed_version
@@ -45,12 +45,12 @@ def broken_library(error: BaseException) -> str:
         return next((f"the package {name} {installed_version(name)} {why}" for name, why in told), "")
     name, version = names[imported], installed_version(names[imported])
     if not version:
-        return f"the package {name} is not installed ({named(error)}): pip install {name}"
+        return f"the package {name} is not installed ({describe_error(error)}): pip install {name}"
     if why := fault(name):
         return f"the package {name} {version} {why}"
     return (
-        f"the package {name} {version} cannot be imported ({named(error)}): pip install --force-reinstall '{name}'; "
-        "tp doctor says what else is broken"
+        f"the package {name} {version} cannot be imported ({describe_error(error)}): "
+        f"pip install --force-reinstall '{name}'; tp doctor says what else is broken"
     )
 
 

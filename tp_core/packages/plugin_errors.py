@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple, TypeVar
 
-from tp_core.discovery import Entry, is_own, packages
-from tp_core.errors import TPError, named
+from tp_core.discovery import PluginEntry, is_own, packages
+from tp_core.errors import TPError, describe_error
 from tp_core.packages.libraries import broken_library
 from tp_core.packages.third_party import LOCAL, interrupts
 
@@ -63,7 +63,7 @@ def plugin_error(error: BaseException) -> PluginError | None:
         found = culprit(error)
         if found is None:
             return None
-        message = f"{found.owner} failed: {named(error)} ({found.place}); --traceback shows all of it"
+        message = f"{found.owner} failed: {describe_error(error)} ({found.place}); --traceback shows all of it"
     subject = None if found is None else found.subject
     return PluginError(message, "".join(traceback.format_exception(error)), subject)
 
@@ -116,7 +116,7 @@ def _object_of(frames: list[tuple[FrameType, int]], frame: FrameType) -> Any:
     return subject if same else None
 
 
-def _called_wrongly(error: BaseException, packages: dict[str, Entry]) -> Culprit | None:
+def _called_wrongly(error: BaseException, packages: dict[str, PluginEntry]) -> Culprit | None:
     """The plugin whose function does not accept its arguments. Python raises this TypeError in the caller."""
     found = re.match(r"([\w.]+)\(\) (takes|missing|got)\b", str(error)) if isinstance(error, TypeError) else None
     if found is None:
@@ -139,14 +139,14 @@ def _attribute(module: Any, path: str) -> Any:
     return value
 
 
-def _packages() -> dict[str, Entry]:
+def _packages() -> dict[str, PluginEntry]:
     """Python packages of plugins → an entry of their distribution."""
     found = packages()
     found.pop("tp_core", None)
     return found
 
 
-def _owner(module: str, packages: dict[str, Entry], ours: bool) -> str:
+def _owner(module: str, packages: dict[str, PluginEntry], ours: bool) -> str:
     """The owner of a module as text; empty if it is not one of the searched owners."""
     if module.startswith(LOCAL):
         return "" if ours else f"the local file {_local_file(module)}"

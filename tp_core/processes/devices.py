@@ -8,13 +8,12 @@ from tp_core.errors import TPError
 
 
 def pick_device(wanted: str, local_rank: int = 0) -> torch.device:
-    """The device a spec asks for.
+    """The device that a spec asks for.
 
     Raises:
-        TPError: there is no such kind of device; or CUDA is asked for and is not there, or has no device for this
-            process.
+        TPError: the device kind is unknown; or CUDA is requested, but missing or without a device for this process.
     """
-    wanted = str(wanted)  # also torch's own name of it
+    wanted = str(wanted)  # also accepts a torch.device
     if wanted not in ("auto", "cpu", "cuda"):
         raise TPError(f"device: expected auto, cpu or cuda, got '{wanted}'")
     available = torch.cuda.is_available()

@@ -1,4 +1,4 @@
-"""The processes of a run, as one of them sees the others."""
+"""The group of processes in a run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tp_core.processes.devices import pick_device
 
 
 class ProcessGroup:
-    """The processes that work together; this class is that of a process alone.
+    """A group of cooperating processes. This base class is the group of a single process.
 
-    Every process calls the same methods in the same order, as each waits for the others.
+    Every process calls the same methods in the same order, since each waits for the others.
 
     Attributes:
         rank: number of this process; rank 0 writes.
@@ -24,13 +24,13 @@ class ProcessGroup:
     world_size: int = 1
 
     def join(self, device: str) -> torch.device:
-        """Join the other processes; gives back the device of this one.
+        """Join the other processes and return the device of this one.
 
         Args:
             device: ``auto``, ``cpu`` or ``cuda``.
 
         Raises:
-            TPError: the device is not there, or the other processes did not come.
+            TPError: the device is missing, or the other processes did not join in time.
         """
         return pick_device(device)
 
@@ -47,7 +47,7 @@ class ProcessGroup:
         """Give all processes the values of the first one, in place."""
 
     def maximum(self, number: int) -> int:
-        """The largest of all processes' numbers, on every process; the device does not wait for it."""
+        """The largest number of all processes, on every process; the device does not wait for it."""
         return number
 
     def agree(self, flag: bool) -> bool:
@@ -55,11 +55,11 @@ class ProcessGroup:
         return bool(self.maximum(int(flag)))
 
     def gather(self, value: Any) -> list[Any]:
-        """The values of all processes, in their order; plain Python values and tensors on the CPU."""
+        """The values of all processes, by rank; plain Python values and tensors on the CPU."""
         return [value]
 
     def collect(self, value: Any) -> list[Any]:
-        """The values of all processes, in their order, on the first process; nothing on the others."""
+        """The values of all processes, by rank, on the first process; an empty list on the others."""
         return [value]
 
     def from_first(self, value: Any) -> Any:
@@ -72,10 +72,10 @@ class ProcessGroup:
     # -- waits and failures ------------------------------------------------------------------------------------
 
     def limit_waits(self, seconds: float | None) -> None:
-        """From here on, wait for other processes no longer than this; None for as long as it takes."""
+        """Limit later waits for other processes to this time; None for no limit."""
 
     def notify(self) -> None:
-        """Let the other processes know that this one has something to agree on; they ask :meth:`notifications`."""
+        """Tell the other processes that this one has something to agree on; they see it in :meth:`notifications`."""
 
     def notifications(self) -> int:
         """The number of notifications from all processes since :meth:`join`."""

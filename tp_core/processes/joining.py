@@ -1,4 +1,4 @@
-"""The meeting of a run's processes at its start."""
+"""Joining of a run's processes at its start."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tp_core.errors import PeerFailedError, TPError
 from tp_core.processes.launch import VARIABLES, Launch, keeps_store, unreachable
 from tp_core.processes.waits import heard
 
-#: Numbers of the runs of this process. The store outlives a run, and what one wrote there is none of the next one's.
+#: Numbers of this process's runs. The store outlives a run, so each run needs separate keys.
 _runs = itertools.count()
 
 
 def joined_store(here: Launch, seconds: float, option: str) -> Any:
-    """The store of a run, which all processes share, when all of them are there.
+    """The store that all processes of a run share, once all of them have joined.
 
     Args:
-        seconds: how long to wait for the others.
-        option: that says so, for messages; empty where none does.
+        seconds: maximum time to wait for the others.
+        option: name of the option with this time, for messages; empty if there is none.
 
     Raises:
-        TPError: they did not come.
+        TPError: other processes did not join in time.
     """
     limit, wait = f"{seconds:g} s" + (f" ({option})" if option else ""), timedelta(seconds=seconds)
     if not keeps_store(here) and (reason := unreachable(here, seconds)):

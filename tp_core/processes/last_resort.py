@@ -1,4 +1,4 @@
-"""A second Ctrl-C ends a process also where Python does not come to handle it."""
+"""Ends the process on a second Ctrl-C even if Python cannot handle the signal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-#: Seconds in which Python handles a signal, unless a library waits for what does not come.
+#: Python handles a signal within this many seconds, unless a library blocks the main thread.
 _ANSWER = 3.0
 
 _STATUS = 130
@@ -16,13 +16,13 @@ _MESSAGE = b"interrupted while waiting for other processes\n"
 
 
 class LastResort:
-    """Watches the signals of a process from a thread, and ends it if a second SIGINT is not handled in time.
+    """Watches the signals of a process in a thread, and ends the process if a second SIGINT is not handled in time.
 
-    Libraries in C++, such as gloo, hold the main thread while they wait for other processes; the handlers of Python
+    C++ libraries such as gloo block the main thread while they wait for other processes. Python's signal handlers only
     run when they return.
 
     Args:
-        echo: seconds within which a further SIGINT is an echo of the first.
+        echo: a further SIGINT within this many seconds is an echo of the first.
     """
 
     def __init__(self, echo: float = 0.0) -> None:
@@ -31,11 +31,11 @@ class LastResort:
         self._ends: tuple[socket.socket, socket.socket] | None = None
 
     def start(self) -> None:
-        """Begin to watch; in the main thread, and where nobody else does."""
+        """Start watching; only in the main thread, and if no other code watches."""
         read, write = socket.socketpair()
         write.setblocking(False)
         before = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
-        if before != -1:  # an event loop's
+        if before != -1:  # an event loop already watches
             signal.set_wakeup_fd(before)
             read.close()
             write.close()
@@ -44,14 +44,14 @@ class LastResort:
         threading.Thread(target=self._watch, args=(read,), daemon=True).start()
 
     def handled(self) -> None:
-        """Python handles the second SIGINT."""
+        """Note that Python handles the second SIGINT."""
         self._handled.set()
 
     def stop(self) -> None:
         if self._ends is None:
             return
         signal.set_wakeup_fd(-1)
-        self._ends[1].close()  # which ends the thread
+        self._ends[1].close()  # ends the thread
         self._ends = None
 
     def _watch(self, read: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""The place of a process among those that were started together, as torchrun says in the environment. Torch-free."""
+"""The place of a process in its group, from torchrun's environment variables. Torch-free."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 from tp_core.errors import PeerFailedError, TPError
 
-#: Variables that say that a process is one of several.
+#: Variables that make a process one of several.
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 _LONELY = f"to work in one process, unset {', '.join(VARIABLES)}"
 
-#: Seconds that a process which failed at its start looks for the others, to learn whether one of them says why.
+#: Seconds that a process which failed at its start looks for the others, to learn if one of them reports the error.
 _SEARCH = 3.0
 _FAILURES = "tp/start/failures"
 
@@ -25,10 +25,10 @@ class Launch(NamedTuple):
     """The place of a process.
 
     Attributes:
-        rank: its number, from 0.
-        local_rank: its number on its machine.
-        world_size: how many there are.
-        meeting: the address where they meet, ``host:port``; empty without.
+        rank: index of the process, from 0.
+        local_rank: index of the process on its machine.
+        world_size: number of processes.
+        meeting: rendezvous address, ``host:port``; empty for a single process.
     """
 
     rank: int = 0
@@ -40,10 +40,10 @@ class Launch(NamedTuple):
 def launch() -> Launch:
     """Read the environment. An empty variable counts as unset.
 
-    Without WORLD_SIZE the process is alone: what the other variables say is left over from other processes.
+    Without WORLD_SIZE, the process is alone. The other variables are then ignored as leftovers.
 
     Raises:
-        TPError: a variable has a value that it cannot have, or one is missing.
+        TPError: a variable has an invalid value, or one is missing.
     """
     world_size = _number("WORLD_SIZE", 1)
     rank, local_rank = _number("RANK", 0), _number("LOCAL_RANK", 0)
@@ -80,25 +80,25 @@ def _number(name: str, least: int, most: int | None = None) -> int | None:
 
 
 def under_torchrun() -> bool:
-    """True where torchrun watches this process: it passes signals on, and ends all processes when one fails."""
+    """True if torchrun supervises this process. It passes signals on, and ends all processes when one fails."""
     return bool(_value("TORCHELASTIC_RUN_ID"))
 
 
 def keeps_store(here: Launch) -> bool:
-    """True where the processes meet at a store that this one keeps; torchrun keeps one for those that it starts."""
+    """True if this process hosts the store at which the processes join. Under torchrun, torchrun hosts it."""
     return here.rank == 0 and _value("TORCHELASTIC_USE_AGENT_STORE") != "True"
 
 
 def unreachable(here: Launch, seconds: float) -> str:
-    """Wait until the processes can meet; the reason where they cannot within the time, else nothing.
+    """Wait until the processes can join; returns the reason if they cannot within the time, else an empty string.
 
-    What keeps the store may start later than this process.
+    The host of the store may start later than this process.
     """
     host, _, port = here.meeting.rpartition(":")
     until = time.monotonic() + seconds
     while True:
         try:
-            # Torch would print pages of its own stack.
+            # Connect with a plain socket: torch would print long stack traces.
             socket.create_connection((host, int(port)), timeout=max(0.1, until - time.monotonic())).close()
             return ""
         except OSError as error:
@@ -107,10 +107,10 @@ def unreachable(here: Launch, seconds: float) -> str:
         time.sleep(0.1)
 
 
-def as_told(error: TPError) -> TPError:
-    """The error as this process is to raise it, before it has joined the others: the first to fail tells the user.
+def start_error(error: TPError) -> TPError:
+    """The error to raise on this process before it has joined the others. Only the first process that failed reports.
 
-    Where no other process answers, this one speaks: variables may be left over.
+    If no other process answers, this process reports, since the environment variables may be leftovers.
     """
     return error if _first_to_fail() else PeerFailedError(str(error))
 
@@ -131,7 +131,7 @@ def _first_to_fail() -> bool:
     except (TPError, RuntimeError):  # nobody answers
         return True
     if keeps:
-        # The others ask this process; it waits for them after it has spoken.
+        # The other processes ask this one, so it waits for them after reporting.
         atexit.register(_wait_for, store, here.world_size)
     return first
 

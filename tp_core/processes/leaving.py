@@ -1,4 +1,4 @@
-"""Signals that end a process leave it as an exception does, so that what it has begun is cleaned up. Torch-free."""
+"""Signals that end a process are raised as an exception, so that cleanup code runs. Torch-free."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 
-#: Asks a run to save and to go on; where there is nothing to save, it changes nothing.
+#: Asks a run to save and continue. It has no effect if there is nothing to save.
 SAVE = "SIGUSR1"
 
 
 def heard_signals(*names: str) -> Iterator[int]:
-    """The numbers of signals that this system has and that are not to be ignored."""
+    """The numbers of those signals that exist on this system and are not ignored."""
     for name in names:
-        number = getattr(signal, name, None)  # Windows has two of them
+        number = getattr(signal, name, None)  # Windows has only two of them
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             yield number
 
 
-#: Signals that a command or a run hears.
+#: Signals that a command or a run handles.
 _HEARD = ("SIGTERM", "SIGHUP", "SIGINT", SAVE)
 
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """A context behind which Python does what signals inside it ask for.
+    """A context that delays Python's signal handling until its end.
 
-    For forks: what a handler raises while Python prepares one is printed and lost, and a child must not take what is
-    meant for its parent.
+    It is used around forks. Exceptions of a handler are printed and lost while Python prepares a fork, and a child must
+    not take signals that are meant for its parent.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -49,13 +49,13 @@ def held_back() -> Iterator[None]:
 
 @contextlib.contextmanager
 def left_on_signals(unheard: Sequence[str] = ()) -> Iterator[None]:
-    """A context that SIGTERM and SIGHUP leave as an exception, so that what stands in ``finally`` is done.
+    """A context in which SIGTERM and SIGHUP raise an exception, so that ``finally`` blocks run.
 
     Args:
-        unheard: signals that change nothing in it, such as SIGUSR1 where there is nothing to save yet.
+        unheard: signals to ignore inside it, such as SIGUSR1 while there is nothing to save yet.
 
     Raises:
-        SystemExit: with the status that shells give to a process that a signal has ended.
+        SystemExit: with the exit status that shells report for a process ended by a signal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

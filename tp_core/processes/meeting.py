@@ -1,4 +1,4 @@
-"""Agreement of a run's processes that one of them has failed, or that the run is to be saved or stopped."""
+"""Agreement of a run's processes on failures and on requests to save or stop."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Wish(IntEnum):
-    """The wish of a process for all; the largest of all processes' wishes is done."""
+class Request(IntEnum):
+    """A process's request to all processes. The largest request is carried out."""
 
     GO_ON = 0
     SAVE = 1
@@ -23,11 +23,11 @@ class Wish(IntEnum):
     FAIL = 3
 
 
-class Meeting:
-    """Errors of this process that wait until all processes are at one place, where they can be saved together.
+class Agreement:
+    """Collects errors of this process until all processes reach a common point, where they can handle them together.
 
     Attributes:
-        failure: the first error since the start, or None.
+        failure: the first error, or None.
     """
 
     def __init__(self, processes: ProcessGroup) -> None:
@@ -35,7 +35,7 @@ class Meeting:
         self.failure: Exception | None = None
 
     def attempt(self, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T | None:
-        """Do what needs no other process; an error is kept for :meth:`agreed`, and the result is None."""
+        """Do work that needs no other process. An error is kept for :meth:`agreed`; the result is then None."""
         try:
             return work(*arguments, **keywords)
         except BaseException as error:
@@ -45,30 +45,30 @@ class Meeting:
             self.failure = self.failure or told
             return None
 
-    def agreed(self, wish: Wish = Wish.GO_ON) -> Wish:
-        """The largest wish of all processes, the same on each; FAIL where one has met an error."""
-        return Wish(self.processes.maximum(Wish.FAIL if self.failure is not None else wish))
+    def agreed(self, request: Request = Request.GO_ON) -> Request:
+        """The largest request of all processes, the same on each; FAIL if any process had an error."""
+        return Request(self.processes.maximum(Request.FAIL if self.failure is not None else request))
 
     def error(self) -> Exception:
-        """The error that this process raises when all have agreed on FAIL."""
+        """The error that this process raises after all have agreed on FAIL."""
         return self.failure or PeerFailedError("another process of the run could not go on")
 
 
 def in_turn(processes: ProcessGroup, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
-    """Do on the first process, then on the others, what leaves something on a disk that they may share."""
-    meeting, result = Meeting(processes), None
+    """Run work that writes to a possibly shared disk, first on the first process and then on the others."""
+    agreement, result = Agreement(processes), None
     for turn in (0, 1) if processes.world_size > 1 else (0,):
         if (processes.rank == 0) == (turn == 0):
-            result = meeting.attempt(work, *arguments, **keywords)
-        if meeting.agreed() == Wish.FAIL:
-            raise meeting.error()
+            result = agreement.attempt(work, *arguments, **keywords)
+        if agreement.agreed() == Request.FAIL:
+            raise agreement.error()
     return result  # type: ignore[return-value]
 
 
 def together(processes: ProcessGroup, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
-    """Do on every process what needs no other one; where one fails, all raise, so that none waits for it."""
-    meeting = Meeting(processes)
-    result = meeting.attempt(work, *arguments, **keywords)
-    if meeting.agreed() == Wish.FAIL:
-        raise meeting.error()
+    """Run work that needs no other process on every process. If one fails, all raise, so that none waits for it."""
+    agreement = Agreement(processes)
+    result = agreement.attempt(work, *arguments, **keywords)
+    if agreement.agreed() == Request.FAIL:
+        raise agreement.error()
     return result  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""A check inside evaluations for a signal to save or stop the run, on this process or on another."""
+"""Checks during evaluations for a signal to save or stop the run, on any process."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tp_core.processes.signals import InterruptedWaitError
 
 T = TypeVar("T")
 
-#: Seconds between two looks at what other processes have heard.
+#: Seconds between two checks for signals on other processes.
 _OFTEN = 1.0
 
 
 class Pause:
-    """Looks before each item of a loop whether a process has heard a signal.
+    """Checks before each item of a loop if any process has received a signal.
 
     Args:
-        heard: whether this process has.
-        waits: context of waiting for an item; raises :class:`InterruptedWaitError` on a signal that asks to stop.
+        heard: returns True if this process has received a signal.
+        waits: context for waiting for an item; raises :class:`InterruptedWaitError` on a signal that asks to stop.
     """
 
     def __init__(
@@ -35,10 +35,10 @@ class Pause:
         self._looked = time.monotonic()
 
     def before_each(self, items: Iterable[T]) -> Iterator[T]:
-        """The items.
+        """Iterate over the items.
 
         Raises:
-            InterruptedWaitError: this process or another has heard a signal.
+            InterruptedWaitError: this process or another one has received a signal.
         """
         source = iter(items)
         while True:
@@ -69,5 +69,5 @@ class Pause:
         return self._processes.notifications() > self._calls
 
 
-#: For evaluations that are no part of a run.
+#: For evaluations outside a run.
 NO_PAUSE = Pause()

@@ -1,4 +1,4 @@
-"""The processes that share the records of one call, as torchrun starts them. Torch-free until they meet."""
+"""Processes started by torchrun that share the records of one call. Torch-free until they join."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from tp_core.processes.group import ProcessGroup
 
-#: Seconds within which all processes must be there at the start.
+#: Seconds within which all processes must have started.
 _START = 300.0
 
-#: Seconds that a process waits for others that compute their share.
+#: Seconds that a process waits for the work of others.
 _LIMIT = 3600.0
 
 Item = TypeVar("Item")
@@ -26,17 +26,17 @@ Value = TypeVar("Value")
 
 
 def world_size() -> int:
-    """The number of processes that torchrun has started together, this one included."""
+    """The number of processes that torchrun has started together, including this one."""
     return launch().world_size
 
 
 class Processes:
-    """The processes that share the work of a call; without a group one, which does it all.
+    """The processes that share the work of a call. Without a group, one process does all the work.
 
-    Every process makes the same calls in the same order, as each waits for the others.
+    Every process makes the same calls in the same order, since each waits for the others.
 
     Args:
-        group: of the processes, which have joined it.
+        group: process group that the processes have joined.
     """
 
     def __init__(self, group: ProcessGroup | None = None) -> None:
@@ -46,11 +46,11 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """True if this is the process that reads what all have done, writes and speaks."""
+        """True for the process that collects results, writes files and prints."""
         return self.rank == 0
 
     def device(self, wanted: str) -> torch.device:
-        """The device of this process: of several on a machine, each has a CUDA device of its own as far as they go.
+        """The device of this process. Processes on one machine get separate CUDA devices, if there are enough.
 
         Args:
             wanted: ``auto``, ``cpu`` or ``cuda``.
@@ -61,15 +61,15 @@ class Processes:
 
         found = pick_device(wanted, launch().local_rank % max(1, torch.cuda.device_count()))
         if found.type == "cuda" and self.group is not None:
-            torch.cuda.set_device(found)  # for kernels that do not look where their tensors are
+            torch.cuda.set_device(found)  # for kernels that ignore the device of their tensors
         return found
 
     def collect(self, value: Value) -> list[Value]:
-        """The values of all processes, in their order, on the first; nothing on the others."""
+        """The values of all processes by rank on the first process; an empty list on the others."""
         return [value] if self.group is None else self.group.collect(value)
 
     def from_first(self, value: Value) -> Value:
-        """The first process's value, on every process, however long it takes."""
+        """The first process's value on every process; waits without a limit."""
         if self.group is None:
             return value
         with self._patient():
@@ -77,7 +77,7 @@ class Processes:
         return found
 
     def first_then_others(self, work: Callable[[], Value]) -> Value:
-        """The result of work that leaves a file behind, which the other processes then find, on the same disk."""
+        """Run work that leaves a file, first on the first process and then on the others, which find the file."""
         if self.group is None:
             return work()
         found = [work()] if self.first else []
@@ -87,7 +87,7 @@ class Processes:
 
     @contextlib.contextmanager
     def _patient(self) -> Iterator[None]:
-        """A context of waiting for what one process does alone, such as preparing data."""
+        """A context for long waits, while one process works alone, for example on preparing data."""
         assert self.group is not None
         self.group.limit_waits(None)
         try:
@@ -96,10 +96,10 @@ class Processes:
             self.group.limit_waits(_LIMIT)
 
     def need_same(self, value: str, what: str) -> None:
-        """Raise a :class:`TPError` where processes have different values: their results would not belong together.
+        """Raise a :class:`TPError` if processes have different values, since their results would not belong together.
 
         Args:
-            what: differs, in the plural: ``the weights of the model``.
+            what: name of the value in the plural: ``the weights of the model``.
         """
         if self.group is None:
             return
@@ -109,15 +109,14 @@ class Processes:
             raise TPError(f"{what} differ between process 0 and process {other}; all processes need the same files")
 
     def mapped(self, function: Callable[[Item], Value], items: Iterable[Item], each: int = 16) -> Iterator[list[Value]]:
-        """``function`` of each item, computed by one of the processes each.
+        """Compute ``function`` of each item on one of the processes.
 
         Args:
-            items: the same on every process.
-            each: most items that one of several processes computes between two exchanges.
+            items: the items, the same on every process.
+            each: maximum number of items that a process computes between two exchanges.
 
         Yields:
-            After every exchange the results of the items since the one before, in order; on other processes than the
-            first, an empty list.
+            The results since the last exchange, in order; an empty list on all processes but the first.
         """
         source = iter(items)
         while turn := list(islice(source, each * self.count if self.count > 1 else 1)):
@@ -125,19 +124,19 @@ class Processes:
             yield [shares[number % self.count][number // self.count] for number in range(len(turn))] if shares else []
 
 
-#: One process, which does all the work.
+#: A single process that does all the work.
 ALONE = Processes()
 
 
 @contextlib.contextmanager
 def shared() -> Iterator[Processes]:
-    """A context in which the processes that torchrun has started share work; one process otherwise.
+    """A context in which the processes started by torchrun share work; without torchrun, a single process.
 
-    An error of one process ends all: the first to fail raises it, the others :class:`~tp_core.errors.PeerFailedError`.
-    At the end, each waits until all have come there.
+    An error ends all processes: the first that failed raises it, the others :class:`~tp_core.errors.PeerFailedError`.
+    At the end, each process waits for the others.
 
     Raises:
-        TPError: the process has a process group already.
+        TPError: the process already has a process group.
     """
     if world_size() == 1:
         yield ALONE
@@ -155,7 +154,7 @@ def shared() -> Iterator[Processes]:
     device_before = cuda.current_device() if cuda.is_initialized() else None  # type: ignore[no-untyped-call]
     group = TorchGroup(_START)
     try:
-        group.join("cpu")  # results are exchanged on the CPU, wherever they are computed
+        group.join("cpu")  # results are exchanged on the CPU
         group.limit_waits(_LIMIT)
         yield Processes(group)
         group.barrier()
@@ -173,7 +172,7 @@ def shared() -> Iterator[Processes]:
 
 
 def _told(error: BaseException, group: ProcessGroup) -> BaseException:
-    """The error as it is to be raised here: of several processes one speaks."""
+    """The error to raise on this process. Only the first process that failed reports."""
     if late := group.timeout_message(error):
         error = TPError(late)
     elif group.is_peer_loss(error):

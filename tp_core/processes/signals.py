@@ -1,4 +1,4 @@
-"""Signals ask a run to save, and to stop; a second SIGINT stops it at once."""
+"""Signals ask a run to save or stop. A second SIGINT stops it at once."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from tp_core.processes.last_resort import LastResort
 from tp_core.processes.launch import under_torchrun
 from tp_core.processes.leaving import SAVE, heard_signals
 
-#: Seconds within which a second SIGINT under torchrun is the first one's echo.
+#: Under torchrun, a second SIGINT within this many seconds is an echo of the first one.
 _ECHO = 1.0
 
-#: A terminal that is closed, and what schedulers send before they take the machine away.
+#: Signals for a closed terminal, and those that schedulers send before they take the machine away.
 _STOP = ("SIGTERM", "SIGINT", "SIGHUP")
 
 
 class InterruptedWaitError(KeyboardInterrupt):
-    """A wait has ended because of a signal, which :class:`StopRequest` has noted. No code of others is to catch it."""
+    """A signal, which :class:`StopRequest` has recorded, ended a wait. Third-party code should not catch this error."""
 
 
 class StopRequest:
     """A context in which signals set a flag instead of ending the process.
 
-    A signal that whoever started us wants to be ignored (``nohup``; a shell's background job) stays ignored.
+    A signal that the parent process ignores stays ignored (``nohup``; a shell's background job).
 
     Args:
-        last_resort: end the process on a second SIGINT also while a library waits for other processes.
+        last_resort: True to end the process on a second SIGINT even while a library waits for other processes.
 
     Attributes:
-        name: the signal that was received and asks to stop, or None.
-        save: SIGUSR1 asked to save and to go on.
+        name: name of the received signal that asks to stop, or None.
+        save: True if SIGUSR1 has asked to save and continue.
     """
 
     def __init__(self, last_resort: bool = False) -> None:
         self.name: str | None = None
         self.save = False
         self._last_resort = LastResort(_ECHO if under_torchrun() else 0.0) if last_resort else None
-        self._since = 0.0  # the first SIGINT; 0 for none
+        self._since = 0.0  # time of the first SIGINT; 0 for none
         self._waits = False
         self._before: dict[int, Any] = {}
         self._child: Any = None
@@ -63,17 +63,17 @@ class StopRequest:
         if self._last_resort is not None and self._before:
             self._last_resort.stop()
         for number, handler in self._before.items():
-            if handler is not None:  # one that Python did not install cannot be put back
+            if handler is not None:  # a handler that Python did not install cannot be restored
                 signal.signal(number, handler)
         if self._child is not None:
             _leave_children(self._child)
 
     @contextlib.contextmanager
     def ends_waits(self) -> Iterator[None]:
-        """A context for what waits and may be left at any point: a signal that asks to stop ends it.
+        """A context for waits that may be interrupted at any point: a signal that asks to stop ends the wait.
 
         Raises:
-            InterruptedWaitError: there is such a signal.
+            InterruptedWaitError: such a signal was received.
         """
         self._waits = True
         try:
@@ -96,25 +96,25 @@ class StopRequest:
             self._since = self._since or time.monotonic()
         self.name = self.name or name
         if self._waits:
-            self._waits = False  # once: what is cleaned up behind the wait is not disturbed
+            self._waits = False  # only once: the cleanup after the wait must not be interrupted
             raise InterruptedWaitError
 
     def _is_echo(self) -> bool:
-        # The terminal sends Ctrl-C to every process, and torchrun passes it on to its own once more.
+        # The terminal sends Ctrl-C to every process, and torchrun forwards it to its processes again.
         return under_torchrun() and time.monotonic() - self._since < _ECHO
 
 
 class Children:
-    """The end of a worker, which torch raises anywhere in the program, is told where the run is whole."""
+    """Delays reports about ended worker processes, which torch raises anywhere, until the run's state is consistent."""
 
     def __init__(self) -> None:
         self._told: list[Any] = []
 
     @contextlib.contextmanager
     def unheard(self) -> Iterator[None]:
-        """Hold SIGCHLD back while the block runs; :meth:`tell` says what happened."""
+        """Hold SIGCHLD back during the block; :meth:`tell` reports it."""
         handler = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
-        # Nothing raises before torch has put its own handler there.
+        # Nothing is raised before torch has installed its handler.
         if not callable(handler) or threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -130,17 +130,17 @@ class Children:
                 signal.signal(signal.SIGCHLD, handler)
 
     def tell(self) -> None:
-        """Raise what the handler would have raised."""
+        """Raise the error that the handler would have raised."""
         told, self._told = self._told, []
         for handler, number in told:
             handler(number, None)
 
 
 def _leave_children(before: Any) -> None:
-    """Take away the handler that torch installs with its first worker, and would leave for good."""
+    """Remove the SIGCHLD handler that torch installs with its first worker and never removes."""
     from torch.utils.data._utils import signal_handling
 
     handler = signal.getsignal(signal.SIGCHLD)
     if handler is not before and getattr(handler, "__module__", "") == signal_handling.__name__:
         signal.signal(signal.SIGCHLD, before)
-        signal_handling._SIGCHLD_handler_set = False  # so that the next workers have it again
+        signal_handling._SIGCHLD_handler_set = False  # so that torch installs it again for the next workers

@@ -1,4 +1,4 @@
-"""Processes that torchrun has started, joined by torch.distributed: gloo on the CPU, NCCL between GPUs."""
+"""Processes started by torchrun, joined by torch.distributed: gloo on the CPU, NCCL between GPUs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tp_core.processes.joining import joined_store
 from tp_core.processes.launch import launch
 from tp_core.processes.waits import Waits, answer
 
-#: What an error says when another process is gone: gloo raises plain RuntimeErrors.
+#: Parts of error messages for an ended process; gloo raises plain RuntimeErrors.
 _LOST = ("connection closed by peer", "connection reset by peer", "broken pipe", "gloo", "nccl")
 
-#: How long a process waits for others that live, such as the first one, which prepares the data.
+#: Maximum time to wait for live processes, such as the first one while it prepares the data.
 _PATIENCE = timedelta(days=1)
 
-#: Groups with work that never ended. Torch would wait for it when it takes them apart.
+#: Groups with unfinished work. They are kept, as torch would wait for the work when it destroys them.
 _left: list[Any] = []
 
 
@@ -31,18 +31,18 @@ class TorchGroup(ProcessGroup):
     """The processes that torchrun has started together.
 
     Args:
-        start_timeout: seconds within which all processes must be there.
-        option: the option that gives these seconds, for messages; empty where the processes are no run's.
-        strategy: the name of the strategy that they are for, for messages.
+        start_timeout: seconds within which all processes must have joined.
+        option: option with this time, for messages; empty outside a run.
+        strategy: name of the strategy, for messages.
 
     Raises:
-        TPError: the environment does not say rightly which process this is.
+        TPError: the environment variables are inconsistent.
     """
 
     def __init__(self, start_timeout: float, option: str = "", strategy: str = "ddp") -> None:
         self._here, self._start_timeout, self._option, self._strategy = launch(), start_timeout, option, strategy
         self.rank, self.world_size = self._here.rank, self._here.world_size
-        self._notes: Any = None  # values that outlive the connections between processes
+        self._notes: Any = None  # a store that outlives the connections between processes
         self._joined = False
         self._device_before: int | None = None
         self._excepthook = sys.excepthook
@@ -64,7 +64,7 @@ class TorchGroup(ProcessGroup):
         if found.type == "cuda":
             self._device_before = torch.cuda.current_device()
             torch.cuda.set_device(found)
-        # Flags and barriers go over gloo, so that they never make the device wait.
+        # Flags and barriers use gloo, so that they never make the device wait.
         backend = "cpu:gloo,cuda:nccl" if found.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=self.rank, world_size=self.world_size)
         self._waits = Waits(self._notes, self.rank, self.world_size, "train.timeout" if self._option else "")
@@ -73,7 +73,7 @@ class TorchGroup(ProcessGroup):
         return found
 
     def leave(self) -> None:
-        # The connection to the store, which the traceback of an error would keep open.
+        # An error's traceback would keep the connection to the store open.
         left, self._notes, self._waits = self._waits.left, None, Waits()
         try:
             if self._joined:
@@ -82,12 +82,12 @@ class TorchGroup(ProcessGroup):
                     _left.append(dist.group.WORLD)
                 dist.destroy_process_group()
         finally:
-            sys.excepthook = self._excepthook  # which a process group replaces
+            sys.excepthook = self._excepthook  # a process group replaces the hook
             if self._device_before is not None:
                 torch.cuda.set_device(self._device_before)
 
     def limit_waits(self, seconds: float | None) -> None:
-        # Of NCCL, which waits for gradients only, torch's own limit stays: the host waits for a vote before each step.
+        # NCCL only waits for gradients and keeps torch's own limit, since the host waits for a vote before each step.
         assert dist.group.WORLD is not None
         limit = _PATIENCE if seconds is None else timedelta(seconds=seconds)
         dist.group.WORLD._get_backend(torch.device("cpu"))._set_default_timeout(limit)
@@ -105,7 +105,7 @@ class TorchGroup(ProcessGroup):
         self._waits.until_done(dist.all_reduce(votes, op=dist.ReduceOp.MAX, async_op=True))
         return int(votes.item())
 
-    # Torch's exchange of objects hears no signals while it waits; a vote does.
+    # Torch's exchange of objects blocks signals while it waits; a vote does not.
 
     def gather(self, value: Any) -> list[Any]:
         self.barrier()
@@ -138,7 +138,7 @@ class TorchGroup(ProcessGroup):
         if self._notes is None:
             return True
         failures = answer(lambda: int(self._notes.add("failures", 1)))
-        return failures in (1, None)  # None: the process that kept the notes is gone
+        return failures in (1, None)  # None: the process that hosts the store has ended
 
     def is_peer_loss(self, error: BaseException) -> bool:
         return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _LOST)

@@ -1,4 +1,4 @@
-"""Waits for other processes: they have a limit, hear signals, and know who did not come."""
+"""Waits for other processes, with a time limit, signal handling and a report of missing processes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-#: Seconds after which a wait looks whether Python has a signal to handle.
+#: Interval in seconds at which a wait lets Python handle signals.
 _SLICE = timedelta(seconds=1)
 
-#: Seconds that a process waits for the answer of the store, or for others to say that they wait too.
+#: Seconds that a process waits for an answer of the store, or for others to report that they wait, too.
 _PATIENCE = 5.0
 
 
 class LateError(RuntimeError):
-    """Other processes did not come within the limit."""
+    """Other processes did not arrive within the time limit."""
 
 
 class Waits:
@@ -26,11 +26,11 @@ class Waits:
 
     Args:
         notes: the store that all processes share.
-        option: that gives the limit, for messages; empty for none.
+        option: name of the option with the limit, for messages; empty for none.
 
     Attributes:
-        limit: seconds; None for as long as it takes.
-        left: a wait has ended before what it was for.
+        limit: seconds; None for no limit.
+        left: True if a wait ended before its work was done.
     """
 
     def __init__(self, notes: Any = None, rank: int = 0, world_size: int = 1, option: str = "") -> None:
@@ -39,10 +39,10 @@ class Waits:
         self.left = False
 
     def until_done(self, work: Any) -> None:
-        """Wait for work of torch.distributed, and let Python handle signals meanwhile.
+        """Wait for work of torch.distributed while Python handles signals.
 
         Raises:
-            LateError: it took longer than the limit.
+            LateError: the work took longer than the limit.
         """
         begin, before, self.left = time.monotonic(), self.left, True
         while True:
@@ -57,7 +57,7 @@ class Waits:
                 raise LateError
 
     def told(self, error: BaseException) -> str:
-        """The message for an error that says that a process was waited for in vain; else empty."""
+        """The message for an error about a process that did not arrive in time; else empty."""
         if not isinstance(error, LateError) and not (
             isinstance(error, RuntimeError) and "Timed out waiting" in str(error)
         ):
@@ -67,7 +67,7 @@ class Waits:
         return f"rank {self._rank} waited for {self._absent()}, which did not come{limit}"
 
     def _absent(self) -> str:
-        """The processes that do not say that they wait too."""
+        """The processes that do not report that they are waiting, too."""
         places = [f"waits/{rank}" for rank in range(self._world_size)]
 
         def absent() -> list[int]:
@@ -86,7 +86,7 @@ class Waits:
 
 
 def answer(question: Callable[[], T]) -> T | None:
-    """The answer of a store; None where it has gone, or where the process that keeps it does not go on."""
+    """The answer of a store; None if the store is gone, or if its host does not respond."""
     try:
         return heard(question, _PATIENCE)
     except (RuntimeError, TimeoutError):
@@ -94,10 +94,10 @@ def answer(question: Callable[[], T]) -> T | None:
 
 
 def heard(question: Callable[[], T], seconds: float | None = None) -> T:
-    """The answer to what waits in a library; Python handles signals meanwhile.
+    """The result of a call that blocks in a library; Python handles signals meanwhile.
 
     Raises:
-        TimeoutError: it took longer than this. What has been asked goes on in its thread.
+        TimeoutError: the call took longer than ``seconds``. It continues in its thread.
     """
     found: list[T] = []
     failed: list[BaseException] = []

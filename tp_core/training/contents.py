@@ -1,4 +1,4 @@
-"""The contents that a run works on: kept in its folder, compared when it goes on, and between its processes."""
+"""The contents of a run's files, stored in its folder and compared on resume and between processes."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tp_core.spec.trained.portable import replaced
 
 
 def run_contents(spec: Spec, say: Callable[[str], None] = lambda _: None) -> dict[str, list[Content]]:
-    """The files that decide what a run learns: data, vocabularies, teachers, local code; by their place in the spec.
+    """The files that decide the result of a run: data, vocabularies, teachers, local code; by place in the spec.
 
-    Files that have not changed since they were last read are not read.
+    Files that have not changed since they were last read are not read again.
 
     Raises:
-        DataError: a file that does not exist or cannot be read.
+        DataError: a file does not exist or cannot be read.
     """
     found: dict[str, list[Content]] = {}
     with DigestCache(cache_folder(spec), say) as digest_cache:
@@ -44,12 +44,12 @@ def run_contents(spec: Spec, say: Callable[[str], None] = lambda _: None) -> dic
 
 
 def data_place(name: str, key: str) -> str:
-    """The place of the data of a set, whose name is empty where there is only one, in the spec."""
+    """Place of a data set's files in the spec; ``name`` is empty if there is only one set."""
     return f"data.sets.{name}.{key}" if name else f"data.{key}"
 
 
 def start_contents(spec: Spec) -> dict[str, list[Content]]:
-    """The files that only the beginning of a run reads: the weights of ``init_from``."""
+    """The files that are only read at the start of a run: the weights of ``init_from``."""
     places = {part: f"init_from.{part}" if part else "init_from" for part in spec.init_from}
     with DigestCache(cache_folder(spec)) as digest_cache:
         return {
@@ -59,10 +59,10 @@ def start_contents(spec: Spec) -> dict[str, list[Content]]:
 
 
 def compare_with_checkpoint(now: Contents, checkpoint: Path, say: Callable[[str], None]) -> None:
-    """Make sure that a run goes on with the contents that it was trained with; other evaluation data are told.
+    """Check that the contents match those that a run was trained with; changed evaluation data are only reported.
 
     Raises:
-        CheckpointError: they differ; it names places and files.
+        CheckpointError: contents differ; the message names places and files.
     """
     other = other_contents(kept_contents(checkpoint), now)
     refused = [f"  {place}: {difference}" for place, difference in other.items() if not place.endswith(".eval")]
@@ -79,13 +79,13 @@ def compare_with_checkpoint(now: Contents, checkpoint: Path, say: Callable[[str]
 
 
 def compare_between(gather: Callable[[Any], list[Any]], spec: Spec, contents: Contents) -> None:
-    """Make sure that all processes have the same spec and files, which may be on disks of their own.
+    """Check that all processes have the same spec and files, which may be on separate disks.
 
     Args:
-        gather: gives every process the values of all, by rank.
+        gather: returns the values of all processes on every process, by rank.
 
     Raises:
-        TPError: they differ; every process raises it, and names the rank and the file.
+        TPError: they differ; every process raises it, and it names the rank and the file.
     """
     code = [Content(each.path, each.inside, hashlib.sha256(each.content).hexdigest()) for each in local_files(spec)]
     local = {"local code": code} if code else {}
@@ -106,7 +106,7 @@ def compare_between(gather: Callable[[Any], list[Any]], spec: Spec, contents: Co
 
 
 def spec_identity(spec: Spec) -> dict[str, Any]:
-    """A spec as plain values, without the paths in it, which may differ between machines."""
+    """A spec as plain values without paths, which may differ between machines."""
     return {
         "name": spec.name,
         "data": {name: _plain(own.data.options) for name, own in spec.sets().items()},

@@ -1,4 +1,4 @@
-"""The course of a run: how many steps it has, of how many samples, and which part of the schedule each has."""
+"""Steps, samples per step and schedule position of a run."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tp_core.training.schedules.base import Schedule
 
 
 class Course:
-    """Steps, samples, epochs and the learning rate's factor of a run, whose batch size may have changed.
+    """Steps, samples, epochs and learning-rate factor of a run whose batch size may change.
 
-    A run that is as long as a number of epochs goes through its schedule by the samples seen. So the learning rate goes
-    on where it was when the batch size changes, and ends with the last epoch. A run of a number of steps goes through
-    it by steps.
+    If the run length is given in epochs, the schedule advances by samples seen. The learning rate then continues
+    smoothly when the batch size changes, and the schedule ends with the last epoch. If the length is given in steps,
+    the schedule advances by steps.
 
     Args:
-        instances: number of instances that make an epoch.
+        instances: number of instances per epoch.
         sizes: batch sizes since the first step.
-        warmup: steps of the schedule's warm-up; None for what the schedule says.
+        warmup: steps of the schedule's warm-up; None: as configured in the schedule.
 
     Attributes:
         total_steps: number of steps.
@@ -44,14 +44,14 @@ class Course:
         self.schedule: Schedule = schedule.build(planned, warmup)
 
     def samples(self, step: int) -> int:
-        """Samples seen when ``step`` steps are done."""
+        """Samples seen after ``step`` steps."""
         return self.sizes.before(step)
 
     def epoch(self, step: int) -> float:
-        """Passes over the data when ``step`` steps are done."""
+        """Passes over the data after ``step`` steps."""
         return self.samples(step) / self.instances
 
     def lr_factor(self, step: int) -> float:
-        """The schedule's factor of update number ``step``, from 0."""
-        # In steps of the size that the run began with, which the schedule's own numbers of steps mean.
+        """The schedule's factor for update number ``step``, counted from 0."""
+        # Measured in steps of the initial batch size, to which the schedule's step numbers refer.
         return self.schedule.factor(self.samples(step) / self.sizes.first if self._by_samples else step)

@@ -1,4 +1,4 @@
-"""The data of a run: what it trains on, and what it is evaluated on."""
+"""Training and evaluation data of a run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tp_core.training.evaluation import Evaluator
 def data_sets(
     spec: Spec, tokenizer: Tokenizer | None, contents: Contents, processes: ProcessGroup, say: Callable[[str], None]
 ) -> tuple[list[DataSet], Evaluator | None]:
-    """Training sets and evaluator; the first process prepares, the others then find the cache.
+    """Training sets and evaluator. The first process prepares the data, the others then find the cache.
 
     Raises:
-        DataError: data that cannot be used; every process raises something.
+        DataError: the data cannot be used; every process raises an error.
     """
     training: list[DataSet] = []
     held_out: list[DataSet] = []

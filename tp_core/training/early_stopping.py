@@ -1,4 +1,4 @@
-"""The best evaluation so far, and whether to go on."""
+"""Early stopping: tracks the best evaluation."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tp_core.suggest import did_you_mean
 
 
 class EarlyStopper:
-    """Watches one evaluation metric. A value that is not finite is never the best, and no improvement.
+    """Watches one evaluation metric. A non-finite value never counts as an improvement.
 
     Args:
-        mode: whether low or high values are better.
+        mode: ``min`` if low values are better, ``max`` if high values are better.
 
     Attributes:
-        value: of the best evaluation; NaN where there is none.
+        value: value of the best evaluation; NaN if there is none.
         step: step of the best evaluation, or None.
-        waited: evaluations since then.
+        waited: number of evaluations since then.
     """
 
     def __init__(self, options: EarlyStopping | None, mode: Literal["min", "max"] = "min") -> None:
@@ -29,7 +29,7 @@ class EarlyStopper:
         self.waited = 0
 
     def improved(self, metrics: dict[str, float], step: int) -> bool:
-        """Take in an evaluation; whether it is the best one yet.
+        """Record an evaluation; True if it is the best so far.
 
         Raises:
             TPError: the evaluation has no such metric.
@@ -49,7 +49,7 @@ class EarlyStopper:
         return False
 
     def note(self, metrics: dict[str, float]) -> str:
-        """The message on an evaluation's value that is not finite; empty for any other."""
+        """A message for a non-finite value of the evaluation; empty for any other value."""
         if self.options is None or math.isfinite(metrics[self.options.metric]):
             return ""
         return f"{self.options.metric} is {metrics[self.options.metric]}, which early stopping counts as no improvement"

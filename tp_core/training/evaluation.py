@@ -15,10 +15,10 @@ from tp_core.training.strategies.base import Strategy
 
 
 class Evaluator:
-    """Evaluates a model on prepared rows, the same way every time.
+    """Evaluates a model on prepared rows, always in the same way.
 
-    Several sets are evaluated one after the other; their figures carry the set's name (``loss/<set>/<target>``), and
-    the loss as a whole is their mean, weighted by the sets' shares.
+    Several sets are evaluated one after the other. Their figures include the set's name (``loss/<set>/<target>``). The
+    total loss is the mean of the sets' losses, weighted by their shares.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Evaluator:
         """The figures of all sets.
 
         Raises:
-            InterruptedWaitError: there was a pause (:func:`evaluate_batches`), on whichever process.
+            InterruptedWaitError: there was a pause (:func:`evaluate_batches`) on any process.
         """
         if len(self.sets) == 1 and not self.sets[0].name:
             return self._one(self.sets[0], model, strategy, pause)

@@ -1,4 +1,4 @@
-"""The report of a run that fails: one process speaks, and it tells what the run has left on the disk."""
+"""Error reports of failed runs. Only one process reports; the message includes what is saved on disk."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tp_core.processes.group import ProcessGroup
 if TYPE_CHECKING:
     from tp_core.training.trainer import Trainer
 
-#: What the system says where something cannot be written.
+#: System errors for a full or read-only disk.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
-def as_told(error: BaseException, folder: Path, processes: ProcessGroup) -> BaseException:
-    """The error as the user is to see it: of several processes one speaks, and a full disk is no bug of ours."""
+def user_error(error: BaseException, folder: Path, processes: ProcessGroup) -> BaseException:
+    """The error to show to the user. Only the first process that failed reports; a full disk is not a bug of ours."""
     lost = next((each for each in (error, error.__cause__) if each is not None and is_lost_worker(each)), None)
     plugins = isinstance(error, OSError) and plugin_error(error) is not None
     if isinstance(error, OSError) and not plugins and error.errno in _FULL:
@@ -37,7 +37,7 @@ def as_told(error: BaseException, folder: Path, processes: ProcessGroup) -> Base
         error = TPError(late)
     elif processes.is_peer_loss(error):
         error = TPError("the connection to another process of the run was lost")
-    # To a caller from Python, a plugin's exception stays what it is; the command makes a message of it.
+    # Callers from Python see a plugin's own exception; the command converts it to a message.
     told = isinstance(error, TPError) or plugin_error(error) is not None
     if told and not isinstance(error, PeerFailedError) and not processes.first_to_fail():
         return PeerFailedError(str(error))
@@ -45,7 +45,7 @@ def as_told(error: BaseException, folder: Path, processes: ProcessGroup) -> Base
 
 
 def keep_traceback(trainer: Trainer, error: BaseException) -> str:
-    """Write the traceback of a plugin's exception to the run's folder; gives back a sentence on it, or nothing."""
+    """Write the traceback of a plugin's exception to the run's folder; returns a sentence about it, or ''."""
     told = error if isinstance(error, PluginError) else plugin_error(error)
     if told is None:
         return ""
@@ -58,7 +58,7 @@ def keep_traceback(trainer: Trainer, error: BaseException) -> str:
 
 
 def remains(trainer: Trainer, error: BaseException) -> str:
-    """The state of the disk after an error, and how the run goes on; empty where the error says so itself."""
+    """A description of what is saved after an error and how to continue; empty if the error already says it."""
     if trainer.saved is None:
         return f"{trainer.run}: nothing is saved yet; --resume starts the run from the beginning"
     if isinstance(error, TPError) and trainer.saved.name in str(error):

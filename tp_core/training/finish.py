@@ -1,4 +1,4 @@
-"""The end of a run: the best or last weights are exported."""
+"""The end of a run: export of the best or last weights."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Say = Callable[[str], None]
 
 
 def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> str | None:
-    """Export the model of a run that has come to its end; gives back why it ended before its last step, or None.
+    """Export the model of a finished run; returns the reason if it ended before its last step, else None.
 
     Raises:
-        CheckpointError: the model could not be written; its checkpoint is there.
+        CheckpointError: the model could not be written; its checkpoint exists.
     """
     need_same_weights(trainer.strategy, trainer.model, trainer.step)
     early = f"early: {trainer.early_stopper.describe()}" if trainer.early_stopper.exhausted() else None
@@ -46,7 +46,7 @@ def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> s
                 message = f"{trainer.run / 'model'}: cannot be written: {reason}"
                 left = "the checkpoints are whole, and --resume exports the model"
                 raise CheckpointError(f"{message}; {left}") from error
-            copy_local_modules(trainer.spec, trainer.run)  # a package that is called model gave way to the export
+            copy_local_modules(trainer.spec, trainer.run)  # the export replaces a package that is named model
             say(f"exported {trainer.run / 'model'}")
 
     together(trainer.strategy.processes, export)
@@ -55,7 +55,7 @@ def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> s
 
 
 def _restore_best(trainer: Trainer, say: Say) -> None:
-    """Take the weights of the best evaluation, where the spec wants them."""
+    """Load the weights of the best evaluation, if the spec asks for them."""
     if (
         trainer.early_stopper.step is None
         or trainer.early_stopper.options is None

@@ -1,4 +1,4 @@
-"""The folder of a run: who may begin a run in it, and what is left of a run that could not start."""
+"""A run's folder: checks before a run uses it, and cleanup after a failed start."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from tp_core.spec.trained.portable import dump_by_names
 from tp_core.spec.trained.provenance import write_provenance
 from tp_core.training.lock import LOCK, RunLock
 
-#: Files and folders of which each shows that a folder holds a run.
+#: Files and folders that only a run's folder has.
 _MARKS = ("spec.yaml", "checkpoints", "metrics.jsonl", "model")
 
 
 class RunFolder:
-    """A run's folder, which one process at a time writes to.
+    """A run's folder. Only one process at a time writes to it.
 
     Attributes:
         path: the folder.
-        new: the folder was taken for a run that was not there before.
+        new: True if the folder was taken for a new run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,7 +37,7 @@ class RunFolder:
         self._lock = RunLock()
 
     def check(self, resume: bool) -> None:
-        """Make sure that a run may begin or go on here; writes nothing.
+        """Check that a run may start or resume here; writes nothing.
 
         Raises:
             TPError: the folder holds another run, or something else.
@@ -61,17 +61,17 @@ class RunFolder:
             )
 
     def try_out(self) -> None:
-        """Make sure that the folder can be written, before anything is computed for it; nothing is left there.
+        """Check that the folder is writable, before anything is computed. Nothing is left there.
 
         Raises:
-            TPError: it cannot.
+            TPError: the folder is not writable.
         """
         for more in (True, True, False):
             try:
                 self._write_and_remove()
                 return
             except OSError as error:
-                # Another process that tries it out may have taken the folder away.
+                # Another process that checks the folder may have removed it.
                 if not more or not isinstance(error, FileNotFoundError):
                     raise TPError(f"{self.path}: cannot be written: {error.strerror}") from error
 
@@ -91,10 +91,10 @@ class RunFolder:
                     folder.rmdir()
 
     def take(self, resume: bool) -> None:
-        """Make the folder this process's own.
+        """Lock the folder for this process.
 
         Raises:
-            TPError: another process trains in it, or has begun a run since the check.
+            TPError: another process trains in it, or has started a run since the check.
         """
         self._made = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
@@ -103,13 +103,13 @@ class RunFolder:
         self.new = not self._holds_run()
 
     def write_spec(self, spec: Spec) -> None:
-        """Keep the resolved spec, for people and for the next start, and where its modules came from."""
+        """Write the resolved spec, for people and for the next start, and the origin of its modules."""
         write_whole(self.path / "spec.yaml", spec.to_yaml())
         write_whole(self.path / "spec.json", json.dumps(dump_by_names(spec)))
         write_provenance(all_modules(spec), self.path)
 
     def newest_spec(self) -> dict[str, Any] | None:
-        """The dumped spec of the run's newest start; None if there is none, or if it cannot be read."""
+        """The dumped spec of the run's newest start; None if it is missing or cannot be read."""
         try:
             found = read_json(self.path / "spec.json")
         except (OSError, ValueError):
@@ -117,7 +117,7 @@ class RunFolder:
         return found if isinstance(found, dict) else None
 
     def give_up(self) -> None:
-        """Remove what a new run left that did not come to its first step: the folder is free again."""
+        """Remove the files of a new run that failed before its first step, so that the folder is free again."""
         if not self.new:
             return
         self.new = False
@@ -128,7 +128,7 @@ class RunFolder:
                 each.unlink(missing_ok=True)
         (self.path / LOCK).unlink(missing_ok=True)
         if self._made:
-            with contextlib.suppress(OSError):  # something else is in it now
+            with contextlib.suppress(OSError):  # ignore other files in it
                 self.path.rmdir()
 
     def release(self) -> None:
@@ -142,14 +142,14 @@ class RunFolder:
 
     def _things(self) -> Iterator[Path]:
         """The contents of the run's folder, without the remains of a start that was killed before it wrote the spec."""
-        with contextlib.suppress(FileNotFoundError):  # also one that the first process tries out and takes away again
+        with contextlib.suppress(FileNotFoundError):  # the first process may create and remove the folder
             for each in self.path.iterdir():
                 if each.name != LOCK and not each.name.startswith(TEMPORARY):
                     yield each
 
 
 def _is_no_folder(path: Path) -> bool:
-    """True for a file; asked once, as another process may take the path away between two questions."""
+    """True for a file. The path is checked once, as another process may remove it between two checks."""
     try:
         return not stat.S_ISDIR(path.stat().st_mode)
     except OSError:

@@ -1,4 +1,4 @@
-"""The state that hooks remember in checkpoints: JSON values and tensors."""
+"""The state of hooks in checkpoints: JSON values and tensors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tp_core.errors import TPError
 
 
 def kept(value: Any, place: str) -> Any:
-    """A value as a checkpoint holds it: tensors on the CPU, lists for tuples.
+    """Convert a value to the form stored in a checkpoint: tensors on the CPU, tuples as lists.
 
     Args:
-        place: of the value in the state, for messages.
+        place: position of the value in the state, for messages.
 
     Raises:
-        TPError: the value is none that a checkpoint can hold.
+        TPError: a checkpoint cannot hold the value.
     """
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)

@@ -1,4 +1,4 @@
-"""The forward pass of a model as hooks change it."""
+"""Forward pass that hooks may change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tp_core.model_output import ModelOutput
 
 
 class HookedForward(nn.Module):
-    """A model whose forward pass is that of the hook ``tp_forward``.
+    """Runs a model's forward pass through the hook ``tp_forward``.
 
     Args:
         hooks: the run's plugin manager.
@@ -26,10 +26,10 @@ class HookedForward(nn.Module):
         self._forward = hooks.hook.tp_forward
 
     def forward(self, batch: Batch, denominators: Mapping[str, Tensor]) -> ModelOutput:
-        """As :meth:`tp_core.Model.forward`.
+        """Like :meth:`tp_core.Model.forward`.
 
         Raises:
-            TPError: a hook gives back something else.
+            TPError: a hook does not return a ModelOutput.
         """
         output = self._forward(model=self.model, batch=batch, denominators=denominators)
         if not isinstance(output, ModelOutput):

@@ -1,4 +1,4 @@
-"""Starting from the weights of trained models: of one as a whole, or of one for each part."""
+"""Initialisation from trained models: from one for the whole model, or from one per part."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tp_core.interfaces import Tokenizer
 from tp_core.model import Model, meta_model
 from tp_core.spec.choices.part_names import key_of
 
-#: Copies whole values into a model; the names of weights that begin with one of the prefixes may be missing.
+#: Loads whole tensors into a model; weights whose names begin with one of the prefixes may be missing.
 Load = Callable[[Model, Mapping[str, Tensor], Iterable[str]], tuple[list[str], list[str]]]
 
-#: What a model without streams of that name gives for a stream.
+#: Stream name for the parts of a model without named streams.
 _BODY = ("embedding.", "encoder.")
 
 
@@ -37,19 +37,19 @@ def initialise_from(
     require: Collection[str] = (),
     load: Load = Model.load_weights,
 ) -> None:
-    """Start from other models' weights.
+    """Initialise a model from the weights of other models.
 
     Args:
-        sources: as :attr:`tp_core.spec.schema.Spec.init_from` has them: part → path, with the empty name for all of the
-            body and those of the targets that have the same names.
-        tokenizers: the model's own, by their key of ``data``.
-        require: as :attr:`tp_core.spec.schema.Spec.require_init` says.
-        load: copies whole values into the model: :meth:`tp_core.Strategy.load_weights`, or the model's own.
+        sources: part → path, as in :attr:`tp_core.spec.schema.Spec.init_from`. The empty name stands for the whole body
+            and the targets with the same names.
+        tokenizers: tokenizers of the model, by key of ``data``.
+        require: as in :attr:`tp_core.spec.schema.Spec.require_init`.
+        load: loads whole tensors into the model: :meth:`tp_core.Strategy.load_weights`, or the model's own method.
 
     Raises:
-        CheckpointError: a weight of the body, or of a named part, is missing or has another shape; or what is required
-            does not hold. Modules of an embedding that the other model does not have at all are new, where a part is
-            named.
+        CheckpointError: a weight of the body or of a named part is missing or has another shape, or a requirement does
+            not hold. If parts are named, embedding modules that the other model lacks completely are initialised from
+            scratch.
     """
     weights = list(model.weights())
     new = dict.fromkeys(weights)
@@ -61,7 +61,7 @@ def initialise_from(
                 missing, unused = (
                     _load_part(model, part, tensors, load),
                     list[str](),
-                )  # what was not asked for is not unused
+                )  # weights of other parts do not count as unused
             else:
                 missing, unused = load(model, tensors, ("targets.",))
         except CheckpointError as error:
@@ -91,11 +91,11 @@ def _unlike(
     say: Callable[[str], None],
     required: bool,
 ) -> str:
-    """The meaning that rows of loaded weights have in the other model only, in words.
+    """Describe how the meaning of loaded rows differs in the other model; empty if it does not.
 
     Args:
         files: the other model's spec and weights.
-        required: a vocabulary that is not known counts as another one.
+        required: True to report an unknown vocabulary as different.
     """
     sides = _sides(model, loaded) if own else []
     targets = [name for name in model.named_targets() if any(n.startswith(f"targets.{key_of(name)}.") for n in loaded)]
@@ -123,10 +123,10 @@ def _unlike(
 
 
 def _sides(model: Model, loaded: list[str]) -> list[str]:
-    """The keys of the tokenizers for whose ids loaded weights have rows."""
+    """The keys of the tokenizers whose ids index rows of loaded weights."""
     sizes = model.spec.model
     by_side: dict[str, dict[str, Any]] = {"tokenizer": {"vocab_size": sizes.vocab_size + 1}}
-    if sizes.options.share_embeddings:  # which need one size on both sides
+    if sizes.options.share_embeddings:  # shared embeddings need one size on both sides
         by_side["tokenizer"]["target_vocab_size"] = sizes.target_vocab_size + 1
     elif sizes.target_embedding is not None:
         by_side["target_tokenizer"] = {"target_vocab_size": sizes.target_vocab_size + 1}
@@ -142,14 +142,14 @@ def _sides(model: Model, loaded: list[str]) -> list[str]:
 
 
 def _own(model: Model, part: str) -> str:
-    """The beginning of the names of a part's weights: of a stream, of a component, or of the whole."""
+    """The common prefix of a part's weight names: of a stream, of a component, or empty for the whole model."""
     if part and part in model.spec.model.streams:
         return f"streams.{key_of(part)}."
     return "" if not part else "targets." if part == "target" else f"{part}."
 
 
 def _load_part(model: Model, part: str, tensors: Mapping[str, Tensor], load: Load) -> list[str]:
-    """Load one part; gives back the names of its weights that are new."""
+    """Load one part; returns the names of its weights that are initialised from scratch."""
     own, weights = _own(model, part), model.weights()
     theirs = own
     if own.startswith("streams.") and not any(name.startswith(own) for name in tensors):
@@ -178,13 +178,13 @@ def _load_part(model: Model, part: str, tensors: Mapping[str, Tensor], load: Loa
 
 
 def _is_new_module(source: str, tensors: Mapping[str, Tensor]) -> bool:
-    """True for a weight of an embedding module of which the other model has no weight at all."""
+    """True for a weight of an embedding module that the other model lacks completely."""
     before, inside, rest = source.partition("embedding.parts.")
     module = f"{before}{inside}{rest.partition('.')[0]}."
     return bool(inside) and not any(name.startswith(module) for name in tensors)
 
 
 def _modules(names: Iterable[str]) -> str:
-    """The modules that weights belong to, in short."""
+    """The names of the modules that own the weights, shortened."""
     depth = {"streams": 5, "embedding": 3}
     return ", ".join(sorted({".".join(name.split(".")[: depth.get(name.split(".")[0], 2)]) for name in names}))

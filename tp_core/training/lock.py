@@ -1,4 +1,4 @@
-"""One process at a time writes to a run's folder."""
+"""A lock that lets only one process at a time write to a run's folder."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from pathlib import Path
 
 from tp_core.errors import TPError
 
-#: Empty file in the run's folder that the lock is on.
+#: Empty file in the run's folder that is locked.
 LOCK = ".lock"
 
 
 class RunLock:
-    """A lock that the system gives back when the process ends, however it ends."""
+    """A lock that the system releases when the process ends for any reason."""
 
     def __init__(self) -> None:
         self._descriptor: int | None = None
 
     def acquire(self, folder: Path) -> None:
-        """Lock a run's folder, which exists; where a file system has no locks, do without.
+        """Lock an existing run's folder. On file systems without locks, nothing is locked.
 
         Raises:
-            TPError: another process has it.
+            TPError: another process holds the lock.
         """
         if sys.platform == "win32":
             return
         import fcntl
 
-        # Not flock(): a worker that outlives a killed run would inherit that lock, and keep the run from resuming.
+        # Not flock(): a worker that outlives a killed run would inherit the lock and prevent resuming.
         self._descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -49,7 +49,7 @@ class RunLock:
 
 
 def _is_file(descriptor: int, path: Path) -> bool:
-    """True if the open file is still the one at the path: a start that fails takes its lock away with the folder."""
+    """True if the open file is still the one at the path; a failed start removes the lock file with the folder."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The file to which the figures of a run are written: ``metrics.jsonl``."""
+"""``metrics.jsonl``, the file with the figures of a run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tp_core.metrics.plain import as_json
 
 
 class MetricsFile:
-    """``metrics.jsonl``: one object per log step and one per evaluation.
+    """``metrics.jsonl``: one JSON object per log step and one per evaluation.
 
     Attributes:
-        unwritten: lines that the system refused to write; :meth:`cut` writes them when the run goes on.
+        unwritten: lines that the system failed to write; :meth:`cut` writes them on resume.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,12 +26,12 @@ class MetricsFile:
         self.unwritten: list[str] = []
 
     def cut(self, step: int, evaluated: bool = True, say: Callable[[str], None] = lambda _: None) -> None:
-        """Drop what was written after ``step``, and a line that a crash left half-written.
+        """Remove lines after ``step``, and a line that a crash left incomplete.
 
-        Other lines that are no figures of a run are moved to a file beside it, and told.
+        Other lines that are not figures of a run are moved to a separate file and reported.
 
         Args:
-            evaluated: the evaluation after ``step`` stays; it is made again if not.
+            evaluated: True to keep the evaluation after ``step``; otherwise it is repeated.
         """
         try:
             text = self.path.read_bytes().decode("utf-8", "surrogateescape")
@@ -40,7 +40,7 @@ class MetricsFile:
                 return
             text = ""
         lines = text.split("\n")
-        half = lines.pop()  # nothing, where the last line is whole
+        half = lines.pop()  # empty if the last line is complete
         lines += [line for line in self.unwritten if line not in lines and line != half]
         kept, strange = [], []
         for number, line in enumerate(lines, 1):
@@ -50,7 +50,7 @@ class MetricsFile:
             elif place[0] < step or (place[0] == step and (evaluated or not place[1])):
                 kept.append(line)
         if (place := _step_of(half)) and place[0] <= step and (evaluated or not place[1]):
-            kept.append(half)  # all but its end was written
+            kept.append(half)  # only its line end was missing
         if strange:
             self._set_aside([line for _, line in strange])
             numbers = ", ".join(str(number) for number, _ in strange[:5])
@@ -61,7 +61,7 @@ class MetricsFile:
 
     @property
     def damaged(self) -> Path:
-        """The file of lines that are no figures of a run."""
+        """The file for lines that are not figures of a run."""
         return self.path.with_name(f"{self.path.stem}.damaged.txt")
 
     def _set_aside(self, lines: list[str]) -> None:
@@ -71,7 +71,7 @@ class MetricsFile:
             os.fsync(file.fileno())
 
     def write(self, values: dict[str, Any]) -> None:
-        """Append a line; what is not finite, which JSON does not have, is written as null."""
+        """Append a line. Non-finite values, which JSON does not have, are written as null."""
         line = as_json(values)
         self.unwritten.append(line)
         with naming(self.path), open(self.path, "a", encoding="utf-8") as file:
@@ -80,7 +80,7 @@ class MetricsFile:
 
 
 def last_figures(path: Path) -> dict[str, float]:
-    """The last value of each figure of a ``metrics.jsonl``, NaN where it was not finite; nothing without the file."""
+    """The last value of each figure in a ``metrics.jsonl``, NaN if it was not finite; empty if there is no file."""
     found: dict[str, float] = {}
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -93,7 +93,7 @@ def last_figures(path: Path) -> dict[str, float]:
 
 
 def _step_of(line: str) -> tuple[int, bool] | None:
-    """The step of a line, and whether it is an evaluation; None for a line that is neither."""
+    """(step, True for an evaluation) of a line; None for a line that is not a figure of a run."""
     try:
         values = json.loads(line)
         return int(values["step"]), any(name.startswith("eval/") for name in values)

@@ -1,4 +1,4 @@
-"""The watch for losses and gradients that are not finite, which the host reads at log lines only."""
+"""Detects non-finite losses and gradients; the host only reads the result at log lines."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tp_core.training.strategies.base import Strategy
 
 
 class NonfiniteWatch:
-    """Remembers the first step whose update was not applied since the last report, and the target to blame.
+    """Remembers the first step since the last report whose update was skipped, and the responsible target.
 
     Args:
         targets: names of the model's targets.
 
     Attributes:
-        first: the step and the number of the target, (2,), on the device; step 0 for none.
+        first: (step, index of the target), shape (2,), on the device; step 0 for none.
     """
 
     def __init__(self, strategy: Strategy, targets: list[str]) -> None:
@@ -24,24 +24,24 @@ class NonfiniteWatch:
         self.first: Tensor = torch.zeros(2, device=strategy.device)
 
     def record(self, step: int, result: StepResult) -> None:
-        """Take in a step, without waiting for the device."""
+        """Record a step without waiting for the device."""
         finite = torch.stack([torch.isfinite(loss) for loss in result.losses.values()])
         numbers = torch.tensor([self._targets.index(name) + 1 for name in result.losses])
         numbers = numbers.to(finite.device, non_blocking=True)
         blame = torch.where(finite, len(self._targets) + 1, numbers).amin().float()
         bad = result.skipped
-        if self._strategy.adapts_scale:  # half-precision gradients may overflow
+        if self._strategy.adapts_scale:  # overflow of half-precision gradients is expected
             bad = bad * (~torch.isfinite(result.loss)).float()
         now = torch.stack([torch.full_like(blame, step), blame]) * bad
         self.first = torch.where(self.first[0] > 0, self.first, now)
 
     def report(self) -> str:
-        """The message on the first such step of any process, and forget it; empty without one. Waits for the device."""
+        """The message for the first skipped step, or an empty string; resets it. Waits for the device."""
         processes = self._strategy.processes
         step, blame = self.first.tolist()
         if not processes.agree(step > 0):
             return ""
-        # Any of the processes may hold the target to blame; a gradient comes after all targets.
+        # Any process may hold the responsible target; gradients have a higher index than all targets.
         step, blame = min(found for found in processes.gather((step, blame)) if found[0] > 0)
         names = [*(f"the loss of target '{name}'" for name in self._targets), "a gradient"]
         self.first = torch.zeros_like(self.first)

@@ -1,4 +1,4 @@
-"""All that a run needs before its first step; its folder is written when it is clear that the run can start."""
+"""Preparation of a run before its first step. The folder is written only once it is clear that the run can start."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ Say = Callable[[str], None]
 def prepare(
     spec: Spec, folder: RunFolder, start: Start, strategy: Strategy, hooks: Any, resume: bool, say: Say
 ) -> tuple[Trainer, Mapping[str, Tokenizer]]:
-    """The trainer, at the step where it begins, and the tokenizers."""
+    """The trainer at its first step, and the tokenizers."""
     options, processes = spec.train.options, strategy.processes
-    tokenizers = tokenizers_of(spec)  # now, as the files may be others when the training is done
+    tokenizers = tokenizers_of(spec)  # load now: the files may change during training
     contents = in_turn(processes, run_contents, spec, say)
     begin = {} if start.checkpoint else together(processes, start_contents, spec)
     compare_between(processes.gather, spec, contents | begin)
@@ -73,7 +73,7 @@ def prepare(
 
 
 def _write(spec: Spec, folder: RunFolder, start: Start, trainer: Trainer, resume: bool, say: Say) -> None:
-    """Take the run's folder and write what is known before the first step; of several processes the first one does."""
+    """Take the run's folder and write everything known before the first step; only the first process writes."""
     if trainer.strategy.rank:
         return
     folder.take(resume)
@@ -84,7 +84,7 @@ def _write(spec: Spec, folder: RunFolder, start: Start, trainer: Trainer, resume
     folder.write_spec(spec)
     record_changes(folder.path, start.step, start.changes)
     if others := record_start(folder.path, start.step, machine(trainer.strategy)):
-        say(f"computed on something else than before, so that last bits may differ: {', '.join(others)}")
+        say(f"the machine or software has changed, so results may differ in the last bits: {', '.join(others)}")
     if start.checkpoint is not None and (changed := changed_local_files(spec, folder.path)):
         say(f"changed since the run was last started, and used as they are now: {', '.join(changed)}")
     copy_local_modules(spec, folder.path)

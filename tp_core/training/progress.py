@@ -1,4 +1,4 @@
-"""The output of a run in progress: one bar on a terminal, plain lines elsewhere."""
+"""Progress output of a run: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _short(values: dict[str, Any], shown: Sequence[str]) -> str:
     tokens, samples = values.get("tokens_per_second"), values.get("samples_per_second")
     if tokens and tokens != samples:
         parts.append(f"{tokens:,.0f} tokens/s")
-    elif samples:  # of pictures
+    elif samples:  # for images
         parts.append(f"{samples:,.0f} samples/s")
     if values.get("mfu"):
         parts.append(f"mfu {values['mfu']:.1%}")
@@ -27,17 +27,17 @@ def _short(values: dict[str, Any], shown: Sequence[str]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``1:02:03`` or ``02:03``."""
+    """Format seconds as ``1:02:03`` or ``02:03``."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
 
 
 class Progress:
-    """Messages and the state of the run, on standard error; silent on all processes but the first.
+    """Prints messages and the state of the run on standard error; only on the first process.
 
     Args:
-        shown: names of the metrics that are shown beside the loss.
+        shown: names of metrics to show besides the loss.
     """
 
     def __init__(self, total: int, shown: Sequence[str] = (), enabled: bool = True) -> None:
@@ -69,7 +69,7 @@ class Progress:
             self._bar.update(self._task, completed=step)
 
     def log(self, step: int, values: dict[str, Any], left: float) -> None:
-        """A log line: loss, speed and time left."""
+        """Print a log line: loss, speed and time left."""
         if self._bar is not None:
             self._bar.update(self._task, completed=step, shown=_short(values, self.shown))
         else:
@@ -79,7 +79,7 @@ class Progress:
         if not self.enabled:
             return
         message = printable(message)
-        with contextlib.suppress(OSError):  # a terminal that is gone is no reason to stop
+        with contextlib.suppress(OSError):  # a closed terminal must not stop the run
             if self._bar is not None:
                 self._bar.console.print(message, highlight=False, markup=False)
             else:

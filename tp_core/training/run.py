@@ -1,4 +1,4 @@
-"""``train``: from a spec to a run's folder."""
+"""``train`` runs a spec and writes the run's folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tp_core.spec.checks.run import check_run
 from tp_core.spec.checks.training import render_note, training_notes
 from tp_core.spec.schema import Spec, need_spec
 from tp_core.terminal import printable
-from tp_core.training.failures import as_told, keep_traceback, remains
+from tp_core.training.failures import keep_traceback, remains, user_error
 from tp_core.training.finish import finish
 from tp_core.training.folder import RunFolder
 from tp_core.training.metrics import last_figures
@@ -37,9 +37,9 @@ class TrainResult:
 
     Attributes:
         run: the run's folder.
-        model: the exported model, or None when the run stopped early on a signal.
-        step: steps done.
-        stopped: the reason why the run ended before its last step, or None.
+        model: folder of the exported model; None if a signal stopped the run early.
+        step: number of finished steps.
+        stopped: reason why the run ended before its last step, or None.
     """
 
     run: Path
@@ -51,8 +51,8 @@ class TrainResult:
     def metrics(self) -> dict[str, float]:
         """The last value of each figure in the run's ``metrics.jsonl``: ``loss`` of training, ``eval/loss``, ...
 
-        What was not finite is NaN. With ``early_stopping.restore_best``, they are those of the last evaluation as well,
-        and not of the best.
+        Non-finite values are NaN. With ``early_stopping.restore_best``, the values are still those of the last
+        evaluation, not of the best one.
         """
         return last_figures(self.run / "metrics.jsonl")
 
@@ -65,14 +65,14 @@ def train(
 ) -> TrainResult:
     """Train a spec's model.
 
-    The random states of Python, NumPy and torch, and the handlers of signals, are afterwards as they were before.
+    Afterwards, the random states of Python, NumPy and torch and the signal handlers are restored.
 
     Args:
-        run: folder of the run, ``runs/<spec name>`` if None. It gets the resolved spec, metrics, checkpoints and the
+        run: folder of the run; default: ``runs/<spec name>``. It gets the resolved spec, metrics, checkpoints and the
             exported model.
-        resume: go on from the newest whole checkpoint of the folder; without one, start.
-        allow_change: options that may differ from the checkpoint's although the result is then no longer that of one
-            uninterrupted run, such as ``["lr", "batch_size"]``.
+        resume: True to continue from the newest undamaged checkpoint in the folder, or from the first step without one.
+        allow_change: options that may differ from the checkpoint's, such as ``["lr", "batch_size"]``. The result then
+            differs from that of one uninterrupted run.
 
     Raises:
         TPError: another thread of the process is training, the folder holds another run, the data cannot be used, a
@@ -91,13 +91,13 @@ def train(
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """A context that one thread has at a time.
+    """A context that only one thread may enter at a time.
 
-    Random states belong to the process: two trainings at the same time would draw each other's numbers, and neither
-    would be the one that its seed says.
+    Random states belong to the process. Two trainings at the same time would use each other's random numbers, so
+    neither would follow its seed.
 
     Raises:
-        TPError: another thread has it.
+        TPError: another thread is in the context.
     """
     if not _TRAINING.acquire(blocking=False):
         raise TPError("another thread of this process is training; train one after the other, or in several processes")
@@ -132,8 +132,8 @@ def _train(spec: Spec, path: Path, resume: bool, allowed: list[str]) -> TrainRes
         return TrainResult(path, path / "model", trainer.step, early)
     except BaseException as error:
         if trainer is not None:
-            _tell_hooks(trainer, error, say)
-        told = as_told(error, path, strategy.processes)
+            _notify_hooks(trainer, error, say)
+        told = user_error(error, path, strategy.processes)
         if trainer is None or not trainer.step:
             folder.give_up()
         else:
@@ -148,18 +148,18 @@ def _train(spec: Spec, path: Path, resume: bool, allowed: list[str]) -> TrainRes
 
 
 def _speaker(speaks: bool) -> Callable[[str], None]:
-    """The printer of messages for the user: of several processes one speaks."""
+    """The function that prints messages for the user; only the first process prints."""
 
     def say(message: str) -> None:
-        with contextlib.suppress(OSError):  # a terminal that is gone is no reason to stop
+        with contextlib.suppress(OSError):  # a closed terminal must not stop the run
             print(printable(message), file=sys.stderr, flush=True)
 
     return say if speaks else lambda _: None
 
 
-def _tell_hooks(trainer: Trainer, error: BaseException, say: Callable[[str], None]) -> None:
-    """Let hooks hear of an error, which stays the one that the run ends with."""
+def _notify_hooks(trainer: Trainer, error: BaseException, say: Callable[[str], None]) -> None:
+    """Call the hooks for a failed run. The run still ends with the original error."""
     try:
         trainer.hooks.hook.tp_run_failed(trainer=trainer, error=error)
     except Exception as another:
-        say(f"a hook failed when it heard of the error: {type(another).__name__}: {another}")
+        say(f"a hook failed while handling the error: {type(another).__name__}: {another}")

@@ -1,4 +1,4 @@
-"""Comparison of the weights that the processes of a run hold: they are saved from one, and must be those of all."""
+"""Check that all processes hold the same weights, since only one process saves them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from tp_core.errors import TPError
 from tp_core.model import Model
 from tp_core.training.strategies.base import Strategy
 
-#: Names of processes that a message lists.
+#: Maximum number of processes that a message lists.
 _SHOWN = 4
 
 
 def need_same_weights(strategy: Strategy, model: Model, step: int) -> None:
-    """Make sure that all processes hold the same weights, bit for bit. All must call this at the same time.
+    """Check that all processes hold exactly the same weights. All must call this at the same time.
 
-    Buffers become those of the first process: statistics of batches differ where a module takes them of its own share.
+    Buffers are copied from the first process, since batch statistics may differ between the processes' shares.
 
     Raises:
-        TPError: they differ; every process raises it.
+        TPError: the weights differ; every process raises it.
     """
     if strategy.world_size == 1 or not strategy.replicated:
         return
     strategy.sync_buffers(model)
     weights = model.weights()
-    # One copy from the device for all of them.
+    # Copy all digests from the device at once.
     own = torch.stack([tensor_digest(value) for value in weights.values()]).cpu()
     gathered: list[tuple[int, Tensor]] = strategy.processes.gather((step, own))
     steps = [each for each, _ in gathered]
@@ -41,8 +41,8 @@ def need_same_weights(strategy: Strategy, model: Model, step: int) -> None:
     ranks = ", ".join(map(str, odd[:_SHOWN])) + (f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else "")
     others = f" and {len(differ) - 1} more of {len(weights)}" if len(differ) > 1 else ""
     raise TPError(
-        f"step {step}: the processes have come to hold different weights. Those of rank {ranks} differ from those of "
+        f"step {step}: the processes hold different weights. Those of rank {ranks} differ from those of "
         f"rank {next(rank for rank in range(len(digests)) if rank not in odd)}, the first in '{differ[0]}'{others}. "
-        "Each would train a model of its own, so nothing more is saved. A hook that changes weights must do so on "
+        "Each would train a separate model, so nothing more is saved. A hook that changes weights must do so on "
         "every process"
     )

@@ -1,4 +1,4 @@
-"""The speed of a run: tokens and samples per second, share of the device's peak, time left."""
+"""Speed of a run: tokens and samples per second, model FLOPs utilisation, time left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from tp_core.interfaces import Batch
 from tp_core.spec.schema import Spec
 
-#: Dense peak of known devices in FLOP/s by precision (makers' data sheets); tf32 is not used for fp32.
+#: Dense peak of known devices in FLOP/s by precision (from data sheets); tf32 is not used for fp32.
 PEAKS = {
     "H200": {"bf16": 989e12, "fp16": 989e12, "fp32": 67e12},
     "H100": {"bf16": 989e12, "fp16": 989e12, "fp32": 67e12},
@@ -24,7 +24,7 @@ PEAKS = {
 
 
 def peak_of(device: torch.device, precision: str) -> float | None:
-    """The device's peak in FLOP/s, or None where it is not known."""
+    """The device's peak in FLOP/s; None if unknown."""
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
@@ -32,7 +32,7 @@ def peak_of(device: torch.device, precision: str) -> float | None:
 
 
 class Speed:
-    """Counts tokens and time between log lines; evaluations and checkpoints do not count."""
+    """Counts tokens and time between log lines, without evaluations and checkpoints."""
 
     def __init__(self, spec: Spec, device: torch.device, world_size: int) -> None:
         self.spec, self.world_size = spec, world_size
@@ -42,7 +42,7 @@ class Speed:
         self.steps = 0
         self.began = self.since = time.perf_counter()
         self.rate = 0.0
-        self._before = 0.0  # seconds since the last line that an earlier part of the run took
+        self._before = 0.0  # seconds since the last log line, spent before the run was resumed
         self._pause: float | None = None
         self._flops: float | None = None
 
@@ -51,7 +51,7 @@ class Speed:
         self.since = self.began - self._before
 
     def count(self, batches: list[Batch]) -> None:
-        """Count a step's samples and tokens: positions of its input fields, of which a picture is one."""
+        """Count a step's samples and tokens. Tokens are positions of the input fields; an image counts as one."""
         self.tokens += sum(batch.tokens() for batch in batches)
         self.samples += sum(batch.size for batch in batches)
         self.steps += 1
@@ -66,15 +66,15 @@ class Speed:
             self.since += time.perf_counter() - start
 
     def state(self) -> dict[str, float]:
-        """The counts since the last line."""
+        """The counts since the last log line."""
         seconds = (self._pause or time.perf_counter()) - self.since
         return {"tokens": self.tokens, "samples": self.samples, "steps": self.steps, "seconds": seconds}
 
     def load(self, states: Sequence[Mapping[str, float]], processes: int = 1) -> None:
-        """Go on from what processes had counted (:meth:`state`), before :meth:`start`.
+        """Continue from the saved counts of all processes (:meth:`state`); call it before :meth:`start`.
 
         Args:
-            processes: that share it from now on.
+            processes: number of processes that share the counts from now on.
         """
         self.tokens = sum(state["tokens"] for state in states) / processes
         self.samples = sum(state["samples"] for state in states) / processes
@@ -84,7 +84,7 @@ class Speed:
     def read(self) -> dict[str, float]:
         """Rates since the last call.
 
-        ``tokens_per_second`` and ``samples_per_second`` over all processes, ``mfu`` where the peak is known.
+        ``tokens_per_second`` and ``samples_per_second`` count all processes; ``mfu`` is included if the peak is known.
         """
         now = time.perf_counter()
         passed = max(now - self.since, 1e-9)
@@ -105,5 +105,5 @@ class Speed:
         return self._flops
 
     def left(self, steps: int) -> float:
-        """Seconds that the given number of steps will take at the current rate."""
+        """Seconds for the given number of steps at the current rate."""
         return self.rate * steps

@@ -1,4 +1,4 @@
-"""The contents of a checkpoint, and their restoration into a trainer."""
+"""Saving and loading of a trainer's checkpoint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def write_checkpoint(trainer: Trainer) -> None:
-    """Save the trainer's whole state; every process calls this, the first one writes."""
+    """Save the trainer's whole state. Every process calls this; the first one writes."""
     strategy, processes = trainer.strategy, trainer.strategy.processes
     hooks = together(processes, _hook_states, trainer)
     need_same_weights(strategy, trainer.model, trainer.step)
@@ -65,14 +65,14 @@ def write_checkpoint(trainer: Trainer) -> None:
 
 
 def _hook_states(trainer: Trainer) -> dict[str, Any]:
-    """The state that hooks want to remember; tensors on the CPU."""
+    """The state that hooks save, with tensors on the CPU."""
     hooks: dict[str, Any] = {}
     trainer.hooks.hook.tp_checkpoint_save(trainer=trainer, state=hooks)
     return {key: kept(value, key) for key, value in hooks.items()}
 
 
 def measure_of(trainer: Trainer) -> str:
-    """A description of how evaluations are made and judged; two evaluations compare only if it is the same."""
+    """A description of how evaluations are made and judged; only evaluations with equal descriptions are comparable."""
     options, evaluator = trainer.options, trainer.evaluator
     stopping = options.early_stopping
     if evaluator is None or stopping is None:
@@ -84,20 +84,20 @@ def measure_of(trainer: Trainer) -> str:
 
 
 def _load_best(trainer: Trainer, state: dict[str, Any]) -> None:
-    """Take over the best evaluation; one that does not compare with those to come is none, and a line says so."""
+    """Load the best evaluation. If it is not comparable with future ones, it is dropped and reported."""
     now, before = measure_of(trainer), state["measure"]
     if now == before:
         trainer.early_stopper.load(state["best"])
     elif now and before and state["best"]["step"] is not None:
         metric, mode = json.loads(before)[:2]
         judged = f"evaluations are judged by {trainer.early_stopper.options.metric} ({trainer.early_stopper.mode})"  # type: ignore[union-attr]
-        why = judged if [metric, mode] != json.loads(now)[:2] else "evaluations are made otherwise"
+        why = judged if [metric, mode] != json.loads(now)[:2] else "evaluations are made differently"
         step = state["best"]["step"]
         trainer.progress.say(f"the best {metric} ({mode}) so far, of step {step}, does not count: {why} from here on")
 
 
 def _own_state(trainer: Trainer) -> dict[str, Any]:
-    """The state that differs between processes: random states and the metrics since the last log line."""
+    """The state that differs between processes: random states, and the metrics since the last log line."""
     norm = None if trainer.norm is None else trainer.norm.cpu()
     since_line = {
         "window": trainer.window.state(),
@@ -108,7 +108,7 @@ def _own_state(trainer: Trainer) -> dict[str, Any]:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """The part of a checkpoint that is neither weights nor optimizer: the position, and the spec among others.
+    """The part of a checkpoint besides weights and optimizer, such as the step and the spec.
 
     Raises:
         CheckpointError: it cannot be read.
@@ -118,10 +118,10 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 
 def load_checkpoint(trainer: Trainer, folder: Path, state: dict[str, Any]) -> None:
-    """Put a trainer into the state that a checkpoint holds; options that have changed since take effect.
+    """Load a checkpoint into a trainer; options that have changed since then take effect.
 
     Args:
-        state: as :func:`read_state` gives it.
+        state: state returned by :func:`read_state`.
     """
     strategy, before, now = trainer.strategy, state["spec"]["train"], trainer.spec.train.dump()
     if state["instances"] != trainer.instances:
@@ -130,7 +130,7 @@ def load_checkpoint(trainer: Trainer, folder: Path, state: dict[str, Any]) -> No
             f"{trainer.instances:,}; give it the same data, or start another run with init_from"
         )
     strategy.load_weights(trainer.model, read_weights(folder / WEIGHTS))
-    try:  # its options are those of the spec
+    try:  # the options come from the spec, not from the state
         strategy.load_optimizer_state(_read(folder / "optimizer.pt"))
     except (ValueError, KeyError) as error:
         raise CheckpointError(f"{folder}: the optimizer's state does not fit this run: {error}") from None
@@ -138,7 +138,7 @@ def load_checkpoint(trainer: Trainer, folder: Path, state: dict[str, Any]) -> No
     _load_best(trainer, state)
     trainer.step = state["step"]
     sizes = BatchSizes((step, size) for step, size in state["batch_sizes"])
-    # A warm-up that is a fraction of the steps would begin again in a run that has become longer.
+    # Keep the number of warm-up steps: a fraction of a longer run would start the warm-up again.
     warmup = state["warmup"] if before["schedule"] == now["schedule"] else None
     trainer.lay_out(sizes.changed(trainer.step, trainer.options.batch_size), warmup)
     trainer.owes_evaluation = state["owes_evaluation"] and trainer.evaluator is not None
@@ -149,18 +149,18 @@ def load_checkpoint(trainer: Trainer, folder: Path, state: dict[str, Any]) -> No
         load_random_state(mine["random"])
         trainer.norm = None if mine["norm"] is None else mine["norm"].to(strategy.device)
         _load_since_line(trainer, [mine], same=True)
-    else:  # more or fewer processes: their randomness starts anew, as a function of where the run is
+    else:  # another number of processes: seed them from the position of the run
         seed_all(trainer.options.seed + trainer.step, strategy.rank)
         parts = [_read(folder / f"rank-{rank}.pt") for rank in range(state["processes"])]
         _load_since_line(trainer, parts, same=False)
 
 
 def _load_since_line(trainer: Trainer, parts: list[dict[str, Any]], same: bool) -> None:
-    """Take over what the next log line is to say of the steps before the checkpoint.
+    """Load the metrics of the steps since the last log line, for the next line.
 
     Args:
-        parts: what processes had: this one, where there are as many as before (``same``), or else all of them, whose
-            sums the first process takes.
+        parts: states of the processes. With as many processes as before (``same``), only that of this process;
+            otherwise those of all, whose sums the first process takes.
     """
     trainer.speed.load([part["speed"] for part in parts], processes=1 if same else trainer.strategy.world_size)
     if not same and trainer.strategy.rank:
@@ -168,12 +168,12 @@ def _load_since_line(trainer: Trainer, parts: list[dict[str, Any]], same: bool) 
     for part in parts:
         trainer.window.load(part["window"])
     found = [part["nonfinite"] for part in parts if part["nonfinite"][0] > 0]
-    if found:  # the first such step of any process
+    if found:  # the first non-finite step of any process
         trainer.nonfinite.first = min(found, key=lambda first: first.tolist()).to(trainer.strategy.device)
 
 
 def _write(value: Any, path: Path) -> None:
-    with open(path, "wb") as file:  # given a name, torch does not say why it cannot write
+    with open(path, "wb") as file:  # with a path, torch would not report why writing failed
         torch.save(value, file)
 
 

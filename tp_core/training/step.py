@@ -1,4 +1,4 @@
-"""One training step: the micro-batches' passes and the update. Nothing here waits for the device."""
+"""One training step: passes of the micro-batches and the update. It never waits for the device."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tp_core.interfaces import Batch
 from tp_core.model import Model
 from tp_core.training.strategies.base import Strategy
 
-#: Gives the contexts of further passes over a micro-batch, one for each pass.
+#: Returns the contexts of further passes over a micro-batch, one per pass.
 FurtherPasses = Callable[[Batch], Iterable[AbstractContextManager[Any]]]
 
 
 @dataclass
 class StepResult:
-    """The figures of one training step, on the device.
+    """The results of one training step, on the device.
 
     Attributes:
-        loss: this process's part of the loss; the parts of all processes add up.
-        losses: its parts by target.
-        totals: the losses and metrics, as they are added up until the next log line.
-        norm: of the gradients before clipping.
-        skipped: 1 where something was not finite and the update was not applied, else 0.
+        loss: this process's share of the loss; the sum over all processes is the loss.
+        losses: this process's share of each target's loss.
+        totals: losses and metrics, to be summed until the next log line.
+        norm: norm of the gradients before clipping.
+        skipped: 1 if something was not finite and the update was skipped, else 0.
     """
 
     loss: Tensor
@@ -47,16 +47,16 @@ def training_step(
     further_passes: FurtherPasses | None = None,
     count_always: bool = False,
 ) -> StepResult:
-    """Train on the micro-batches of one step, and update the weights.
+    """Train on the micro-batches of one step and update the weights.
 
     Args:
-        model: on the strategy's device.
-        module: as ``strategy.wrap`` has made it; the strategy has an optimizer.
-        batches: this process's share.
+        model: the model, on the strategy's device.
+        module: the result of ``strategy.wrap``; the strategy has an optimizer.
+        batches: micro-batches of this process.
         lr: scheduled learning rate.
-        further_passes: contexts in which the passes of a micro-batch are repeated; their gradients are added, and their
+        further_passes: contexts in which the passes of a micro-batch are repeated. Their gradients are added; their
             losses and metrics are not counted (hook ``tp_further_passes``).
-        count_always: give the module denominators also where the batch is the whole step.
+        count_always: True to pass denominators to the module even if the batch is the whole step.
     """
     module.train()
     batches = [batch.to(strategy.device) for batch in batches]
@@ -73,13 +73,13 @@ def training_step(
                 output = strategy.forward_backward(module, batch, denominators, last)
             if place == 0:
                 totals.add(states)
-                states, _ = divided(states_of(output))  # no rows are kept from step to step
+                states, _ = divided(states_of(output))  # joined rows are only kept in evaluations
                 total = output.loss.detach() if total is None else total + output.loss.detach()
                 for name, loss in output.losses.items():
                     losses[name] = loss if name not in losses else losses[name] + loss
     assert total is not None
     norm, skipped = strategy.apply(lr)
-    # Each process holds its part of the loss, and the parts add up; the step is counted on one process only.
+    # Each process holds its share of the loss, and the shares are summed; only one process counts the step.
     steps = torch.full((), 1.0 if strategy.rank == 0 else 0.0, device=strategy.device)
     own = {"loss": (total, steps), **{f"loss/{name}": (loss, steps) for name, loss in losses.items()}}
     totals.add({**own, **states})
@@ -89,7 +89,7 @@ def training_step(
 def _denominators(
     model: Model, strategy: Strategy, batches: Sequence[Batch], always: bool
 ) -> Mapping[str, Tensor] | None:
-    """Each target's count over all micro-batches and processes; None when this batch is all there is."""
+    """Each target's count over all micro-batches and processes; None if this batch is the whole step."""
     if len(batches) == 1 and strategy.world_size == 1 and not always:
         return None
     counts = model.denominators(batches[0])

@@ -1,4 +1,4 @@
-"""Files of a run with a JSON object on each line that says from which step on it holds. Torch-free."""
+"""JSON-lines files of a run whose entries apply from a given step on. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def lines_before(path: Path, step: int) -> Iterator[dict[str, Any]]:
-    """The lines of the steps before ``step``, as those from there on are made again; other lines are left out."""
+    """The entries for steps before ``step``. The resumed run writes later ones again; invalid lines are skipped."""
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         try:
             found = json.loads(line)
@@ -20,5 +20,5 @@ def lines_before(path: Path, step: int) -> Iterator[dict[str, Any]]:
 
 
 def as_lines(objects: list[dict[str, Any]]) -> str:
-    """The text of such a file."""
+    """The objects as JSON lines."""
     return "".join(f"{json.dumps(each)}\n" for each in objects)

@@ -1,4 +1,4 @@
-"""The training loop. The trainer owns time; the strategy owns devices; the model owns the loss."""
+"""The training loop. The trainer controls the steps, the strategy the devices, and the model the loss."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tp_core.artifacts.checkpoint import CheckpointStore
 from tp_core.artifacts.contents import Contents
 from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.data.sampling.loader import BatchPlan, training_batches
-from tp_core.data.sampling.mixture import DataSet, Turns
+from tp_core.data.sampling.mixture import DataSet, SetSchedule
 from tp_core.errors import TPError
 from tp_core.evaluation.totals import Totals, computed
 from tp_core.interfaces import Batch
 from tp_core.model import Model
-from tp_core.processes.meeting import Meeting, Wish
+from tp_core.processes.meeting import Agreement, Request
 from tp_core.processes.pause import Pause
 from tp_core.processes.signals import Children, InterruptedWaitError, StopRequest
 from tp_core.spec.metrics import early_stopping_mode, shown_metrics, target_metrics
@@ -46,11 +46,11 @@ class Trainer:
     """Trains one model; made by :func:`tp_core.train`.
 
     Attributes:
-        step: optimizer steps done.
-        model: the bare model.
-        stopped: the signal on which the run was saved before its end, or None.
-        saved: the newest checkpoint that this run wrote or goes on from, or None.
-        owes_evaluation: the evaluation that is due after the step is still to be made.
+        step: number of finished optimizer steps.
+        model: the unwrapped model.
+        stopped: signal on which the run was saved before its end, or None.
+        saved: newest checkpoint that this run wrote or resumed from, or None.
+        owes_evaluation: True if the evaluation after the step is still due.
     """
 
     def __init__(
@@ -103,46 +103,46 @@ class Trainer:
         self._saved = -1
         self._saved_at = time.monotonic()
         self._every = options.checkpoint_interval()
-        self._meeting, self._children = Meeting(strategy.processes), Children()
+        self._agreement, self._children = Agreement(strategy.processes), Children()
         self._request = StopRequest(last_resort=strategy.world_size > 1)
         self._not_finite = ""
 
     def lay_out(self, sizes: BatchSizes, warmup: int | None = None) -> None:
-        """Decide what each step of the run is: its samples and its learning rate.
+        """Set the samples and the learning rate of each step of the run.
 
         Args:
             sizes: batch sizes since the first step.
-            warmup: steps of the schedule's warm-up; None for what the schedule says.
+            warmup: steps of the schedule's warm-up; None: as configured in the schedule.
         """
         options, strategy, schedule = self.options, self.strategy, self.spec.train.schedule
         self.course = Course(options, schedule.config, self.instances, sizes, warmup)
-        self.turns = Turns([data.share for data in self.sets], self.total_steps, options.seed)
+        self.turns = SetSchedule([data.share for data in self.sets], self.total_steps, options.seed)
         self.plan = BatchPlan(
             options.batch_size, options.accumulate, strategy.rank, strategy.world_size, options.seed, sizes
         )
 
     @property
     def total_steps(self) -> int:
-        """Steps of the whole run."""
+        """Number of steps of the whole run."""
         return self.course.total_steps
 
     # -- the loop ----------------------------------------------------------------------------------------------
 
     def fit(self) -> None:
-        """Train from the current step to the last, or until a signal or early stopping."""
+        """Train from the current step to the last one, or until a signal or early stopping."""
         try:
-            self._meeting.attempt(self._begin)
-            self._meet()
+            self._agreement.attempt(self._begin)
+            self._agree()
             need_same_weights(self.strategy, self.model, self.step)
             self.strategy.processes.limit_waits(self.options.timeout_seconds())
-            # Closed whatever happens: the processes that prepare batches end with it.
+            # Always close the batches: this ends the processes that prepare them.
             with self._request, contextlib.closing(self.batches()) as steps, contextlib.suppress(InterruptedWaitError):
                 self.speed.start()
                 self._saved_at = time.monotonic()
                 self._complete_step()
                 while not self.complete:
                     batches = self._next(steps)
-                    self._hear()
+                    self._follow_requests()
                     assert batches is not None
                     with self._children.unheard():
                         self.train_step(batches)
@@ -162,48 +162,48 @@ class Trainer:
         self.hooks.hook.tp_train_start(trainer=self)
 
     def _next(self, steps: Generator[list[Batch], None, None]) -> list[Batch] | None:
-        """The batches of the next step; None if there are none, which :meth:`_hear` knows the reason of."""
+        """The batches of the next step; None if the wait was interrupted, which :meth:`_follow_requests` handles."""
         with contextlib.suppress(InterruptedWaitError), self._request.ends_waits():
-            return self._meeting.attempt(next, steps)
+            return self._agreement.attempt(next, steps)
         return None
 
-    def _hear(self) -> None:
-        """Do what the processes wish, where the state is whole.
+    def _follow_requests(self) -> None:
+        """Carry out the requests of all processes, at a point where the state is consistent.
 
         Raises:
             InterruptedWaitError: the run is saved and stops.
         """
-        wish = self._meet(self._wish())
-        if wish == Wish.STOP:
+        request = self._agree(self._own_request())
+        if request == Request.STOP:
             self.stopped = f"on {self._request.name or 'a signal to another process'}"
             self.save()
             raise InterruptedWaitError
-        if wish == Wish.SAVE:
+        if request == Request.SAVE:
             self._request.save = False
             self.save()
 
-    def _wish(self) -> Wish:
-        """The wish of this process before the next step; the first process watches the clock for all."""
+    def _own_request(self) -> Request:
+        """The request of this process before the next step; the first process checks the time for all."""
         if self._request.name is not None:
-            return Wish.STOP
+            return Request.STOP
         seconds = self._every[1]
         late = self.strategy.rank == 0 and seconds is not None and time.monotonic() - self._saved_at >= seconds
-        return Wish.SAVE if self._request.save or late else Wish.GO_ON
+        return Request.SAVE if self._request.save or late else Request.GO_ON
 
-    def _heard(self) -> bool:
-        """True if a signal asks for something that comes before the evaluation."""
+    def _has_request(self) -> bool:
+        """True if a signal asks for something that takes precedence over the evaluation."""
         if self._saved == self.step:
-            self._request.save = False  # there is nothing new to save
+            self._request.save = False  # the current step is already saved
         return self._request.save or self._request.name is not None
 
-    def _meet(self, wish: Wish = Wish.GO_ON) -> Wish:
-        """Agree with the other processes, where the state is whole: if one has failed, save and raise its error."""
-        self._meeting.attempt(self._children.tell)
-        agreed = self._meeting.agreed(wish)
-        if agreed == Wish.FAIL:
+    def _agree(self, request: Request = Request.GO_ON) -> Request:
+        """Agree with the other processes at a consistent point. If one has failed, save and raise its error."""
+        self._agreement.attempt(self._children.tell)
+        agreed = self._agreement.agreed(request)
+        if agreed == Request.FAIL:
             if self.step:
                 self._save_if_possible()
-            raise self._meeting.error()
+            raise self._agreement.error()
         return agreed
 
     @property
@@ -212,7 +212,7 @@ class Trainer:
         return self.step >= self.total_steps or self.early_stopper.exhausted()
 
     def batches(self) -> Generator[list[Batch], None, None]:
-        """This process's micro-batches of each step, from the current one to the last."""
+        """This process's micro-batches of each step, from the current step to the last."""
         return training_batches(
             self.sets,
             self.plan,
@@ -234,7 +234,7 @@ class Trainer:
         self.step += 1
         self.window.merge(result.totals, skip=result.skipped > 0)
         self.nonfinite.record(self.step, result)
-        if self.strategy.device.type == "cpu":  # reading costs nothing here
+        if self.strategy.device.type == "cpu":  # reading is cheap on the CPU
             self._report_nonfinite()
 
     def _further_passes(self, batch: Batch) -> Iterator[AbstractContextManager[Any]]:
@@ -259,30 +259,30 @@ class Trainer:
         if self.step % options.log_every == 0 or last:
             with self._children.unheard():
                 self._log()
-        self._meeting.attempt(self.hooks.hook.tp_step_end, trainer=self, step=self.step)
+        self._agreement.attempt(self.hooks.hook.tp_step_end, trainer=self, step=self.step)
         self._complete_step()
         if self._not_finite:
             self._stop_for_what_is_not_finite()
 
     def _complete_step(self) -> None:
-        """Do the rest of the work that is due after a step, also when the run was saved before it could be done."""
+        """Do the remaining work after a step, also if the run was saved before it was done."""
         if self.owes_evaluation:
             self._evaluate()
         if self.complete or (self._every[0] and self.step and self.step % self._every[0] == 0):
-            self._meet()
+            self._agree()
             self.save()
 
     def _stop_for_what_is_not_finite(self) -> None:
-        """Save the state behind the step, in which its update is not, and say how the run may go on."""
+        """Save the state after the step, whose update was skipped, and explain how to continue."""
         try:
             self.save()
         except TPError as error:
             raise TPError(f"{self._not_finite}. The run could not be saved: {error}") from error
         raise TPError(
             f"{self._not_finite}. The state after step {self.step} is saved in {self.saved}, and --resume goes on "
-            "behind it. If nothing changes, the next steps may fail in the same way; what may help: a lower "
+            "after it. If nothing changes, the next steps may fail in the same way. These may help: a lower "
             "learning rate (--allow-change lr), train.clip_norm (--allow-change clip_norm), or train.on_nan: skip, "
-            "which passes over such steps"
+            "which skips such steps"
         )
 
     def _log(self) -> None:
@@ -299,7 +299,7 @@ class Trainer:
             **rates,
         }
         if self.strategy.rank == 0:
-            self._meeting.attempt(self._write, values)
+            self._agreement.attempt(self._write, values)
             self.progress.log(self.step, values, self.speed.left(self.total_steps - self.step))
 
     def _write(self, measured: dict[str, Any]) -> None:
@@ -309,32 +309,32 @@ class Trainer:
         self.loggers.scalars(self.step, values)
 
     def _evaluate(self) -> None:
-        """Evaluate the model; if a signal comes in between, the run is saved, and what was done of it is done again.
+        """Evaluate the model. If a signal interrupts it, the run is saved and the evaluation starts again.
 
         Raises:
             InterruptedWaitError: the run is saved and stops.
         """
         assert self.evaluator is not None
-        self._meet()
+        self._agree()
         self.strategy.sync_buffers(self.model)
         found: dict[str, float] | None = None
         while found is None:
-            pause = Pause(self.strategy.processes, self._heard, self._request.ends_waits)
+            pause = Pause(self.strategy.processes, self._has_request, self._request.ends_waits)
             try:
                 with self.speed.paused(), self._children.unheard():
-                    found = self._meeting.attempt(self.evaluator, self.model, self.strategy, pause)
+                    found = self._agreement.attempt(self.evaluator, self.model, self.strategy, pause)
             except InterruptedWaitError:
-                self._hear()
+                self._follow_requests()
             else:
-                self._meet()
-        improved = self._meeting.attempt(self._take_in, found)
-        self._meet()
+                self._agree()
+        improved = self._agreement.attempt(self._record_evaluation, found)
+        self._agree()
         if improved:
             self.save()
 
-    def _take_in(self, found: dict[str, float]) -> bool:
-        """Write an evaluation down; whether it is the best one yet."""
-        if self.strategy.rank == 0:  # first: what cannot be written is made again on resume
+    def _record_evaluation(self, found: dict[str, float]) -> bool:
+        """Record an evaluation; True if it is the best so far."""
+        if self.strategy.rank == 0:  # write first: an evaluation that cannot be written is repeated on resume
             self._write({f"eval/{name}": value for name, value in found.items()})
         improved = self.early_stopper.improved(found, self.step)
         self.owes_evaluation = False
@@ -358,17 +358,17 @@ class Trainer:
         self.saved = self.store.path(self.step)
 
     def _save_if_possible(self) -> None:
-        """Save what is whole when the run ends with an error, which is the one to tell."""
+        """Save a consistent state when the run ends with an error; that error is the one to report."""
         try:
             self.save()
         except Exception as error:
             self.progress.say(f"the state after step {self.step} could not be saved: {error}")
 
     def resume(self, folder: Path, state: dict[str, Any]) -> None:
-        """Take over a checkpoint's state: weights, optimizer, position, random states, everything.
+        """Load a checkpoint's whole state: weights, optimizer, position and random states.
 
         Args:
-            state: as :func:`tp_core.training.state.read_state` gives it.
+            state: state returned by :func:`tp_core.training.state.read_state`.
         """
         load_checkpoint(self, folder, state)
         self._saved, self.saved = self.step, folder

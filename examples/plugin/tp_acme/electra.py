@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core import ConverterConfig
 from tp_core.interop import parts
-from tp_core.interop.rules import Entry, Ignored, Same, Stacked, below
+from tp_core.interop.rules import Ignored, Same, Stacked, WeightRule, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.mixers.attention_options import AttentionConfig
@@ -101,7 +101,7 @@ class ElectraConverterConfig(ConverterConfig):
     def processor(self, config: Keys, architecture: str) -> dict[str, Any] | None:
         return {"acme.rtd": {"max_length": min(config["max_position_embeddings"], 512)}}
 
-    def weights(self, config: Keys) -> Sequence[Entry]:
+    def weights(self, config: Keys) -> Sequence[WeightRule]:
         theirs, layer, ours = "electra.embeddings", "electra.encoder.layer.{layer}", "encoder.layers.{layer}"
         return [
             Same(f"{theirs}.word_embeddings.weight", "embedding.parts.word.table.weight", vocabulary=True),

@@ -110,7 +110,7 @@ def _with_required(packages: set[str]) -> set[str]:
     return found
 
 
-def _required(entry: discovery.Entry) -> frozenset[str]:
+def _required(entry: discovery.PluginEntry) -> frozenset[str]:
     """The names of the distributions that an entry's distribution requires."""
     names = (re.match(r"[A-Za-z0-9._-]+", line) for line in entry.requirements if "extra ==" not in line)
     return frozenset(normalized(name[0]) for name in names if name)

@@ -1,7 +1,7 @@
-"""Lists of a folder's files with their sizes and digests, by which damage is found. Torch-free.
+"""Manifests list a folder's files with sizes and digests, to detect damage. Torch-free.
 
-A file whose size, times and inode are as before is not read again: the digest cache has its digest. Where
-:func:`verifying` is on, every file is read.
+A file with unchanged size, times and inode is not read again; its digest comes from the digest cache. Within
+:func:`verifying`, every file is read.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from tp_core.switches import switched
 
 MANIFEST = "manifest.json"
 
-#: Segments are hashed in threads.
+#: Threads hash the segments of a file.
 _SCHEME = Scheme(20, 1 << 26)
 
-#: What the system says of a file that is not there, is another thing, or whose content is lost. All else that it says,
-#: of permissions or of too many open files for example, tells nothing about the file.
+#: System errors for a file that is missing, is not a file, or has lost its content. Other errors, such as missing
+#: permissions or too many open files, say nothing about the file.
 _LOST = {
     errno.ENOENT,
     errno.ENOTDIR,
@@ -46,7 +46,7 @@ _verifying: ContextVar[bool] = ContextVar("verifying", default=False)
 
 
 def verifying(always: bool = True) -> AbstractContextManager[None]:
-    """Read what is verified inside the block, also where it has not changed since it was last read."""
+    """Within this context, read verified files even if they have not changed since they were last read."""
     return switched(_verifying, always or _verifying.get())
 
 
@@ -61,7 +61,7 @@ def facts_of(files: Iterable[Path], digest_cache: DigestCache | None = None) -> 
     """The facts of files.
 
     Args:
-        digest_cache: knows those of files that have not changed; not asked where :func:`verifying` is on.
+        digest_cache: digests of unchanged files; not used within :func:`verifying`.
 
     Raises:
         OSError: a file cannot be read.
@@ -79,7 +79,7 @@ def _facts(found: FileDigest) -> Facts:
 
 
 def write_manifest(folder: Path, **more: Any) -> None:
-    """Flush the files of a folder, all that are in it, and list them in its manifest."""
+    """Flush all files in a folder and list them in its manifest."""
     files = sorted(Path(place, name) for place, _, names in os.walk(folder) for name in names)
     for file in files:
         sync(file)
@@ -90,11 +90,11 @@ def write_manifest(folder: Path, **more: Any) -> None:
 
 
 def read_manifest(path: Path) -> dict[str, Facts]:
-    """The files of a manifest by their names in its folder.
+    """The files of a manifest, by name relative to its folder.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is none, or names files outside its folder.
+        OSError: the manifest cannot be read.
+        ValueError: the file is not a manifest, or names files outside its folder.
     """
     try:
         files: Mapping[str, Any] = read_json(path)["files"]
@@ -108,7 +108,7 @@ def read_manifest(path: Path) -> dict[str, Facts]:
 
 
 def damage(folder: Path, digest_cache: DigestCache | None = None, without: Collection[str] = ()) -> str | None:
-    """The first difference between a folder and its manifest, or None when every file is as it was written.
+    """The first difference between a folder and its manifest; None if all files are unchanged.
 
     Args:
         without: names of files that may differ.
@@ -125,17 +125,17 @@ def damage(folder: Path, digest_cache: DigestCache | None = None, without: Colle
     except OSError as error:
         return f"its manifest cannot be read: {_lost(error, folder / MANIFEST)}"
     names = [name for name in expected if name not in without]
-    for name in names:  # sizes, which is quicker than to read
+    for name in names:  # compare sizes first: quicker than reading
         if difference := _size_differs(folder, name, expected[name]):
             return difference
     return next(filter(None, (_content_differs(folder, name, expected[name], digest_cache) for name in names)), None)
 
 
 def changed(folder: Path, names: Collection[str]) -> list[str]:
-    """Those of a folder's files that are not as its manifest says, of some small ones.
+    """Those of the given small files that differ from the folder's manifest.
 
     Raises:
-        TPError: as of :func:`damage`.
+        TPError: as for :func:`damage`.
     """
     try:
         expected = read_manifest(folder / MANIFEST)
@@ -166,10 +166,10 @@ def _content_differs(folder: Path, name: str, facts: Facts, digest_cache: Digest
 
 
 def _lost(error: OSError | ValueError, file: Path) -> str:
-    """The reason why a file's content cannot be had.
+    """The reason why a file's content is lost.
 
     Raises:
-        TPError: it can, at another time or by another user.
+        TPError: the content is not lost, but cannot be read now or by this user.
     """
     if isinstance(error, OSError) and error.errno not in _LOST:
         raise system_error(error, file) from error

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from tp_core.data.routing import Feed
 from tp_core.data.sampling.batch_sizes import BatchSizes
-from tp_core.data.sampling.mixture import DataSet, Turns
+from tp_core.data.sampling.mixture import DataSet, SetSchedule
 from tp_core.data.sampling.order import EVALUATION, TRAIN, Order, generator
 from tp_core.data.sampling.waiting import (
     BatchTimeoutError,
@@ -108,7 +108,7 @@ def _made_here(kind: type[_Numbered], local: list[Namespace]) -> _Numbered:
 class _Training(_Numbered):
     """Micro-batch number → collated batch of the data set that the step uses."""
 
-    def __init__(self, sets: Sequence[DataSet], plan: BatchPlan, turns: Turns) -> None:
+    def __init__(self, sets: Sequence[DataSet], plan: BatchPlan, turns: SetSchedule) -> None:
         self.sets, self.plan, self.turns = sets, plan, turns
         whole = plan.sizes or BatchSizes.constant(plan.batch_size)
         #: Batch sizes of each set, by the set's own steps.
@@ -229,7 +229,7 @@ def is_lost_worker(error: BaseException) -> bool:
 def training_batches(
     sets: Sequence[DataSet],
     plan: BatchPlan,
-    turns: Turns,
+    turns: SetSchedule,
     steps: range,
     workers: int = 0,
     prefetch: int = 4,

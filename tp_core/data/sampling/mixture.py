@@ -36,7 +36,7 @@ class DataSet:
         return self.feed.processor
 
 
-class Turns:
+class SetSchedule:
     """The data set of each step, and the number of earlier steps with this set.
 
     A pure function of (seed, step): set ``i`` is drawn with probability ``share[i]``. Each set continues in its own

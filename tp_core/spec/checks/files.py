@@ -1,4 +1,4 @@
-"""Checks that the files that a spec names exist and are not empty."""
+"""Checks that the files named in a spec exist and are not empty."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tp_core.suggest import instead
 
 _HUB = "hf://"
 
-#: Paths that the braces of one pattern stand for, at most.
+#: Maximum number of paths that the braces of one pattern expand to.
 MOST_PATHS = 100_000
 
 
 def is_address(path: str) -> bool:
-    """True for what is not in this machine's folders: ``https://...``, ``s3://...``, ``hf://...``."""
+    """True for a remote address: ``https://...``, ``s3://...``, ``hf://...``."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path) is not None
 
 
 def expand(paths: str | list[str]) -> list[str]:
-    """Paths with patterns expanded, in the order of their braces, else sorted.
+    """Paths with expanded patterns: braces in their order, other matches sorted.
 
-    A pattern that matches nothing stays as it is, and so does the name of a file that has the signs of a pattern. What
-    a pattern stands for is a :class:`~tp_core.spec.patterns.Match`.
+    A pattern without matches stays unchanged, and so does an existing file whose name contains pattern characters. The
+    matches of a pattern are :class:`~tp_core.spec.patterns.Match` objects.
     """
     found: list[str] = []
     for path in [paths] if isinstance(paths, str) else paths:
@@ -43,7 +43,7 @@ def expand(paths: str | list[str]) -> list[str]:
 
 
 def unusable(path: str) -> str:
-    """The reason why nothing can be read from a file or folder; empty if it can be read."""
+    """The reason why a file or folder cannot be read; empty if it can."""
     if path.startswith(_HUB):
         return ""
     file = Path(path)
@@ -71,9 +71,9 @@ def _no_match(path: str) -> str:
 
 
 def no_file(path: str) -> str:
-    """The reason why a path is neither a file nor a folder; empty if it is one.
+    """The reason why a path is not a file or folder; empty if it is one.
 
-    A named pipe is refused, since opening one may wait for ever.
+    A named pipe is refused, since opening it may block forever.
     """
     try:
         mode = os.stat(path).st_mode
@@ -84,7 +84,7 @@ def no_file(path: str) -> str:
 
 
 def no_folder(path: str) -> str:
-    """The reason why a folder of this path cannot be made or written; empty if it can."""
+    """The reason why a folder cannot be created or written at this path; empty if it can."""
     if is_address(path):
         return _not_here(path)
     above = Path(path)
@@ -104,7 +104,7 @@ def _not_here(path: str) -> str:
 
 
 def missing(path: str) -> str:
-    """The message for a file that is not there, with what there is instead."""
+    """The message for a missing file, with a suggestion."""
     if is_address(path):
         return _not_here(path)
     return f"there is no file {path}{instead(path)}"

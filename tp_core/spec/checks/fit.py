@@ -1,4 +1,4 @@
-"""The ports of a spec's modules fit: what each asks for is there, with the sizes and ids that it needs."""
+"""Checks that the required ports of a spec's modules are provided, with matching sizes and ids."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tp_core.spec.schema import Spec
 from tp_core.spec.tree.nodes import Node
 from tp_core.suggest import did_you_mean
 
-#: Processors that a hint names, of many that would do.
+#: Maximum number of processors that a hint names.
 _SHOWN = 5
 
-#: What gives states of a kind that a target needs.
+#: Modules that provide the states that a target needs.
 _STATES = {
     "causal": "an encoder with mask: causal, or a decoder",
     "two_directions": "an encoder whose directions are kept apart: birnn, bilstm or bigru",
@@ -29,11 +29,11 @@ _STATES = {
 
 
 def check_fit(spec: Spec, root: Node, problems: Problems) -> None:
-    """Add what modules ask for and do not get, or get otherwise than they need it."""
+    """Report required ports that are missing or do not match the requirement."""
     ports = AvailablePorts(spec)
     _check_labels(spec, ports, root, problems)
     for place in placed(spec, shared=True):
-        if place.stream not in spec.model.streams:  # a target's option says so
+        if place.stream not in spec.model.streams:  # another check reports the target's option
             continue
         for port, wanted in fields(place.chosen.config, "requires", place.context).items():
             given = ports.given(place, port)
@@ -44,12 +44,12 @@ def check_fit(spec: Spec, root: Node, problems: Problems) -> None:
             elif message := _misaligned(spec, ports, place, port, wanted):
                 problems.add(place.chosen.path, message, node, key=True)
             elif (message := _unlike(port, wanted, given)) and not _told(problems, place.chosen, given.by):
-                # What a module has said of itself, it says better.
+                # If a module has already reported a problem itself, that message is better.
                 problems.add(place.chosen.path, message, node, key=True)
 
 
 def _check_labels(spec: Spec, ports: AvailablePorts, root: Node, problems: Problems) -> None:
-    """Targets of ``data.labels`` are the model's, and the processor makes labels of each."""
+    """Check that the targets of ``data.labels`` exist and that the processor makes labels for each."""
     path = "data.labels"
     if spec.data.name and "labels" in root.find(("data", "sets", spec.data.name)).mapping:
         path = f"data.sets.{spec.data.name}.labels"
@@ -67,7 +67,7 @@ def _check_labels(spec: Spec, ports: AvailablePorts, root: Node, problems: Probl
 
 
 def _missing(spec: Spec, ports: AvailablePorts, place: Place, port: Port) -> str:
-    """The message for a port that is not there; empty where nothing can be known without a processor."""
+    """The message for a missing port; empty if nothing can be known without a processor."""
     if port.kind == "weight":
         named = f"a '{port.name}' embedding to tie to, and the model has none"
         return f"needs the weights of {named}; add '{port.name}'"
@@ -85,14 +85,14 @@ def _missing(spec: Spec, ports: AvailablePorts, place: Place, port: Port) -> str
     names = sorted({_shown(each) for each in there})
     only = f"{', '.join(names)} only" if names else "none"
     message = f"needs {wanted}; {spec.data.processor.path} provides {only}"
-    if any(each.name == port.name for each in there):  # for other targets
+    if any(each.name == port.name for each in there):  # provided for other targets only
         return f"{message}; name its column: data.labels.{place.owner.instance_name}"
     near = did_you_mean(port.name, [each.name for each in there])
     return message + (f"; {near}" if near else "") + _providers(wanted, place.context)
 
 
 def _misaligned(spec: Spec, ports: AvailablePorts, place: Place, port: Port, wanted: FieldSpec) -> str:
-    """The message for a field of each token that is added to a sequence of something else; else empty."""
+    """The message for a per-token field that is added to a sequence of something else; else empty."""
     if place.part not in ("embedding", "target_embedding") or not _per_token(port, wanted):
         return ""
     if place.chosen.config.makes_sequence or Port.published(port.name) in ports.published(place):
@@ -106,12 +106,12 @@ def _misaligned(spec: Spec, ports: AvailablePorts, place: Place, port: Port, wan
 
 
 def _per_token(port: Port, spec: FieldSpec) -> bool:
-    """True for an input with as many values as its sequence has positions."""
+    """True for an input with one value per position of its sequence."""
     return port.kind == "input" and spec.shape[1:2] == ("length",)
 
 
 def _last(spec: Spec, side: Side) -> str:
-    """The place of the module that makes a side's final states."""
+    """The path of the module that makes a side's final states."""
     model = spec.model
     last = model.decoder if side is None else model.fusion or model.streams[side].encoder
     assert last is not None
@@ -123,13 +123,13 @@ def _shown(port: Port) -> str:
 
 
 def _told(problems: Problems, *modules: Chosen[Any] | None) -> bool:
-    """True if a module has a problem already."""
+    """True if a problem of a module has already been reported."""
     paths = tuple(each.path for each in modules if each is not None)
     return any(problem.path == path or problem.path.startswith(f"{path}.") for problem in problems for path in paths)
 
 
 def _unlike(port: Port, wanted: FieldSpec, given: Given) -> str:
-    """The difference between what is asked for and what is there, as a message; empty where they agree."""
+    """The message for a mismatch between a required and a provided port; empty if they match."""
     who = "data.sets" if given.by is None else given.by.path
     of_batch = port.kind in OF_BATCH
     if _differ(wanted.shape, given.spec.shape, whole=of_batch):
@@ -144,10 +144,10 @@ def _unlike(port: Port, wanted: FieldSpec, given: Given) -> str:
 
 
 def _differ(wanted: tuple[int | str, ...], given: tuple[int | str, ...], whole: bool) -> bool:
-    """True where a size differs that both know.
+    """True if a size differs that both shapes specify.
 
     Args:
-        whole: the number of dimensions counts as well, and which of them is the batch.
+        whole: True to compare the number of dimensions and the batch dimension, too.
     """
     if len(wanted) != len(given):
         return whole
@@ -156,19 +156,19 @@ def _differ(wanted: tuple[int | str, ...], given: tuple[int | str, ...], whole: 
 
 
 def _exact(size: int | str) -> bool:
-    """True for a size that is no symbol, and that the batch does not decide."""
+    """True for a fixed size, which is neither a symbol nor decided by the batch."""
     return isinstance(size, int) and not isinstance(size, Usual)
 
 
 def _providers(port: Port, context: BuildContext) -> str:
-    """A hint at the installed processors that provide a label or batch field when no option says otherwise."""
+    """A hint at the installed processors that provide a label or batch field by default."""
     found = []
     for entry in discovery.index().entries("processor"):
         try:
             config = discovery.load(entry)()
             if any(each[:2] == port[:2] for each in config.provides(context)):
                 found.append(f"'{entry.name}'")
-        except Exception:  # one that is broken, or needs options, is no hint
+        except Exception:  # skip processors that are broken or need options
             continue
     shown = [*found[:_SHOWN], f"{len(found) - _SHOWN} others"] if len(found) > _SHOWN + 1 else found
     return f" (by default, '{port.name}' comes from the processor {' or '.join(shown)})" if found else ""

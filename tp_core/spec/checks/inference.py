@@ -1,4 +1,4 @@
-"""The check that the options under ``inference:`` fit the model."""
+"""Checks that the options under ``inference:`` fit the model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tp_core.suggest import did_you_mean
 
 
 def check_inference(spec: Spec, problems: Problems) -> None:
-    """Add what is wrong with ``inference.embed``: names that there are not, what no target or encoder can give."""
+    """Report problems of ``inference.embed``: unknown names, and options that no target or encoder supports."""
     options, streams = spec.inference.embed, [name for name in spec.model.streams if name]
     before = len(problems)
     if options.stream is not None and options.stream not in streams:

@@ -1,7 +1,7 @@
-"""Numbers and names that no model, run or file system can have, whatever the option's own range says. Torch-free.
+"""Limits of numbers and names beyond what any model, run or file system supports. Torch-free.
 
-A range in a module's options says what its formula allows. What is here is beyond any machine: found by ``tp check``,
-not by hours of building layers or by a system error.
+The range of an option in its module is what its formula allows. The limits here exceed any machine. ``tp check``
+reports such values, instead of hours of building layers or a system error.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-#: Largest value of an integer that says nothing else: that of 32 bits, which indices of tensors have at least.
+#: Default maximum of integers: 32 bits, the smallest index type of tensors.
 _MOST = 2**31 - 1
 
-#: Largest values of options by name, in whatever module: about 50 times those of the largest models that are published.
+#: Maximum values of options by name, in any module: about 50 times those of the largest published models.
 _LARGEST: Mapping[str, int] = {
     "hidden_size": 2**20,
     "embedding_size": 2**20,
@@ -36,10 +36,10 @@ _LARGEST: Mapping[str, int] = {
 #: Smallest values of options by name: below, numbers overflow that are divided by them.
 _SMALLEST: Mapping[str, float] = {"temperature": 1e-6, "diversity_temperature": 1e-6}
 
-#: The numbers of float32, in which models compute.
+#: Range of float32, in which models compute.
 _FLOAT_MOST, _FLOAT_LEAST = 3.4028234663852886e38, 1.1754943508222875e-38
 
-#: Bytes of a run's name: file systems take 255, and names of files beside the folder are made of it.
+#: Maximum bytes of a run's name. File systems allow 255; names of files next to the folder contain it.
 _NAME_BYTES = 200
 
 
@@ -47,7 +47,7 @@ class Fault(NamedTuple):
     """A value that cannot work.
 
     Attributes:
-        place: within the option's value.
+        place: position within the option's value.
     """
 
     place: tuple[str | int, ...]
@@ -55,7 +55,7 @@ class Fault(NamedTuple):
 
 
 def faults(option: str, value: Any, place: tuple[str | int, ...] = ()) -> Iterator[Fault]:
-    """The fault in the numbers of an option's value."""
+    """Yield the faults of the numbers in an option's value."""
     if isinstance(value, bool):
         return
     if isinstance(value, Mapping):
@@ -78,11 +78,11 @@ def faults(option: str, value: Any, place: tuple[str | int, ...] = ()) -> Iterat
 
 def _short(value: int) -> str:
     text = str(value) if abs(value) < 10**30 else ""
-    return text or f"a number of {value.bit_length()} bits"  # printing many digits takes long, or is an error
+    return text or f"a number of {value.bit_length()} bits"  # printing many digits is slow or raises an error
 
 
 def name_fault(name: str) -> str:
-    """The reason why a run cannot have a name, which becomes that of a folder; empty if it can."""
+    """The reason why a run's name, which becomes a folder name, is invalid; empty if it is valid."""
     if not name.strip():
         return "is empty; expected a name, or leave it out"
     if any(sign in name for sign in "/\\\0") or name in (".", ".."):

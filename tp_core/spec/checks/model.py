@@ -1,4 +1,4 @@
-"""The chosen modules fit each other: proved from what they declare, before anything is built."""
+"""Checks that the chosen modules fit each other, from their declarations and before anything is built."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tp_core.suggest import did_you_mean
 
 
 def read_vocabulary(tokenizer: Chosen[Any], root: Node, problems: Problems) -> TokenizerFacts | None:
-    """The facts of the tokenizer's vocabulary, or None with a problem added."""
+    """The facts of the tokenizer's vocabulary; None if a problem was reported."""
     before = len(problems)
     check_files([tokenizer], root, problems)
     if len(problems) > before:
@@ -40,11 +40,11 @@ def read_vocabulary(tokenizer: Chosen[Any], root: Node, problems: Problems) -> T
 
 
 def check_model(spec: Spec, problems: Problems) -> None:
-    """Add what is wrong between modules: options, widths, what is required and what is provided."""
+    """Report problems between modules: options, widths, required and provided ports."""
     root = spec.tree
     before: set[tuple[str, str]] = set()
     for part in spec.sets().values():
-        # What is wrong with the model itself is found once, not once for each of its data sets.
+        # Report problems of the model itself once, not once per data set.
         found = Problems()
         _check_set(part, root, found)
         for problem in found:
@@ -72,7 +72,7 @@ def _check_set(spec: Spec, root: Node, problems: Problems) -> None:
 
 
 def check_sets(spec: Spec, problems: Problems) -> bool:
-    """True if the targets and streams that the data sets name are the model's; else problems are added."""
+    """True if the model has all targets and streams that the data sets name; otherwise problems are reported."""
     root = spec.tree
     known = {"targets": [t.instance_name for t in spec.model.targets], "streams": [n for n in spec.model.streams if n]}
     right = True
@@ -85,7 +85,7 @@ def check_sets(spec: Spec, problems: Problems) -> bool:
                     node = root.find(("data", "sets", name, key, number))
                     problems.add(f"data.sets.{name}.{key}", f"the model has no {key[:-1]} '{each}'; {near}", node)
                     right = False
-            if given == [] and key == "streams":  # of targets, training alone needs one
+            if given == [] and key == "streams":  # an empty list of targets is only a problem for training
                 message = f"is empty; leave it out for all of the model's {key}"
                 problems.add(f"data.sets.{name}.{key}", message, root.find(("data", "sets", name, key)))
                 right = False
@@ -117,7 +117,7 @@ def _check_target_streams(spec: Spec, root: Node, problems: Problems) -> None:
 
 
 def _check_pooling(spec: Spec, root: Node, problems: Problems) -> None:
-    """No target may take a causal model's first position for the whole: it sees nothing but itself."""
+    """Report targets that pool the first position of a causal model, which sees nothing but itself."""
     for chosen in spec.model.targets:
         for stream, how in chosen.config.pools(context_of(spec, chosen.config.stream or "", side="target")).items():
             encoder = spec.model.streams[stream].encoder
@@ -139,10 +139,10 @@ def is_causal(chosen: Chosen[Any], context: BuildContext) -> bool:
 
 
 def check_files(modules: Iterable[Chosen[Any]], root: Node, problems: Problems, training: bool = False) -> None:
-    """Add the files of modules that are not there.
+    """Report missing files of modules.
 
     Args:
-        training: those that only training needs.
+        training: True for files that only training needs.
     """
     for chosen in modules:
         for option, path in files_of(chosen.config, "training_files" if training else "files").items():
@@ -159,7 +159,7 @@ def _check_modules(spec: Spec, root: Node, problems: Problems) -> None:
         for problem in found:
             path = f"{chosen.path}.{problem.option}".removesuffix(".")
             problems.add(path, problem.message, node_of(root, chosen, problem.option))
-        # Those of tokenizers and of sources are checked when they are read.
+        # Files of tokenizers and sources are checked when they are read.
         elsewhere = chosen.kind == "source" or chosen in (spec.data.tokenizer, spec.data.target_tokenizer)
         if not elsewhere and id(chosen) not in training:
             check_files([chosen], root, problems)
@@ -191,7 +191,7 @@ def _check_embedding(
         length, option = processor.config.target_sequence_length(), processor.config.target_length_option
     elif length is not None:
         length = first.config.positions(length)
-    # Of modules that reach to a number of places of their own, only the first can be about the processor's sequences.
+    # Among modules with a fixed number of positions, only the first reads the processor's sequences.
     for chosen in component.modules[: None if places is None else 1]:
         limit = chosen.config.length_limit()
         if limit is None:
@@ -204,7 +204,7 @@ def _check_embedding(
 
 
 def _check_streams(spec: Spec, root: Node, problems: Problems) -> None:
-    """The processor feeds the streams, and the decoder's side, that the model has."""
+    """Check that the processor feeds the model's streams and decoder's side."""
     processor = spec.data.processor
     if processor is None:
         return
@@ -217,7 +217,7 @@ def _check_streams(spec: Spec, root: Node, problems: Problems) -> None:
     if processor.config.feeds_streams and not streams:
         problems.add(processor.path, "feeds streams, and the model has none; give it model.streams", node, key=True)
     elif len(streams) > 1 and not processor.config.feeds_streams:
-        message = f"makes one input, and the model has the streams {', '.join(streams)}; use a processor of several"
+        message = f"feeds one stream, but the model has {', '.join(streams)}; use a processor that feeds named streams"
         problems.add(processor.path, message, node, key=True)
 
 
@@ -241,7 +241,7 @@ def _check_tokenizer(spec: Spec, root: Node, problems: Problems) -> None:
 def _add_of_tokenizer(
     found: Iterable[Problem], processor: Chosen[Any], tokenizer: Chosen[Any], root: Node, problems: Problems
 ) -> None:
-    """Add what a processor finds wrong with a tokenizer: at its option, else at the tokenizer."""
+    """Report a processor's problems with a tokenizer: at the processor's option, else at the tokenizer."""
     for problem in found:
         if problem.option:
             path, node = f"{processor.path}.{problem.option}", node_of(root, processor, problem.option)
@@ -251,7 +251,7 @@ def _add_of_tokenizer(
 
 
 def _check_segments(spec: Spec, processor: Chosen[Any], facts: TokenizerFacts, root: Node, problems: Problems) -> None:
-    """The model has a vector for each segment that the processor makes."""
+    """Check that the model has a vector for each segment that the processor makes."""
     made = processor.config.segments(facts)
     for name, stream in spec.model.streams.items() if made is not None else ():
         for chosen in stream.embedding.modules:
@@ -265,7 +265,7 @@ def _check_segments(spec: Spec, processor: Chosen[Any], facts: TokenizerFacts, r
 
 
 def _check_target_side(spec: Spec, root: Node, problems: Problems) -> None:
-    """The decoder side's tokenizer: its own, or the one that both sides share."""
+    """Check the tokenizer of the decoder's side: its own or the shared one."""
     if problems:
         return
     own, processor = spec.data.target_tokenizer, spec.data.processor
@@ -275,7 +275,7 @@ def _check_target_side(spec: Spec, root: Node, problems: Problems) -> None:
     tokenizer, facts = own or spec.data.tokenizer, spec.data.target_vocabulary or spec.data.vocabulary
     if spec.model.decoder is None or tokenizer is None or facts is None:
         return
-    # Of a tokenizer that both sides share, the source side's size is looked at first.
+    # For a shared tokenizer, the source side's size is checked first.
     alone = own is not None or facts.vocab_size <= spec.model.vocab_size
     if alone and facts.vocab_size > spec.model.target_vocab_size:
         message = f"is {spec.model.target_vocab_size}, less than the {facts.vocab_size} ids of {tokenizer.path}"

@@ -1,4 +1,4 @@
-"""Exceptions of plugins while a spec is checked, at the place of the module whose they are. Torch-free."""
+"""Reports exceptions of plugins during checks of a spec at the place of their module. Torch-free."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tp_core.spec.schema import Spec
 
 @contextlib.contextmanager
 def plugin_errors_told(problems: Problems, spec: Callable[[], Spec | None]) -> Iterator[None]:
-    """A context that leaves a plugin's exception as a problem of its module, beside those that were found before.
+    """A context that reports a plugin's exception as a problem of its module, after earlier problems.
 
     Args:
-        spec: gives the spec, or None while there is none.
+        spec: returns the spec; None while there is none.
 
     Raises:
-        SpecError: with the place of the module whose code was running.
-        PluginError: it was no module of the spec.
+        SpecError: names the place of the module whose code was running.
+        PluginError: the failing code does not belong to a module of the spec.
     """
     try:
         yield
@@ -41,7 +41,7 @@ def listed(config: ModuleConfig, method: str, *arguments: Any) -> list[Problem]:
     """The problems that a method of a module's options finds.
 
     Raises:
-        PluginError: the method gives back something else.
+        PluginError: the method returns something else.
     """
     expected = "an iterable of Problem(option, message)"
     found: Any = getattr(config, method)(*arguments)
@@ -50,17 +50,17 @@ def listed(config: ModuleConfig, method: str, *arguments: Any) -> list[Problem]:
 
 
 def files_of(config: ModuleConfig, method: Literal["files", "training_files"] = "files") -> dict[str, str]:
-    """The files that a module reads, by option.
+    """The files that a module reads, as option → path.
 
     Raises:
-        PluginError: the method gives back something else.
+        PluginError: the method returns something else.
     """
     found: Any = getattr(config, method)()
     return expect(found, dict, config, method, "a dict of options and paths")
 
 
 def _add(told: PluginError, spec: Spec, problems: Problems) -> bool:
-    """Add the problem of the module whose method was running; False if that is none of the spec's."""
+    """Add the problem of the module whose method was running; False if the spec has no such module."""
     from tp_core.spec.choices.module_nodes import all_modules, node_of
 
     for chosen in (each for part in spec.sets().values() for each in all_modules(part)):

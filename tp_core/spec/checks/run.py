@@ -1,4 +1,4 @@
-"""Checks that a well-formed spec has what preparing data and training need: files, a processor, a target, a length."""
+"""Checks that a valid spec has everything for preparing data and training: files, processor, target, length."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from tp_core.suggest import did_you_mean, instead
 
 
 def check_data(spec: Spec) -> None:
-    """Check that a well-formed spec has everything that preparing data needs.
+    """Check that a valid spec has everything that preparing data needs.
 
     Raises:
-        SpecError: with every problem.
+        SpecError: the message has every problem.
     """
     problems = Problems()
     with plugin_errors_told(problems, lambda: spec):
@@ -75,27 +75,27 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
 
 
 def check_source(chosen: Chosen[SourceConfig], root: Node, problems: Problems) -> None:
-    """Add what is wrong with the files of a source, or what else it misses."""
+    """Report problems with the files of a source, and its other missing requirements."""
     found = [
         (option, message)
         for option, path in files_of(chosen.config).items()
         for message in filter(None, map(unusable, expand(path)))
     ]
     for option, message in found or listed(chosen.config, "check_data"):
-        name = option.partition(".")[0]  # of one of several files
+        name = option.partition(".")[0]  # without the index of a file in a list
         problems.add(f"{chosen.path}.{option}".removesuffix("."), message, node_of(root, chosen, name))
 
 
 def check_run(spec: Spec, resume: bool = False, checkpoint: bool = False) -> None:
-    """Check that a well-formed spec has all that training needs: targets, a length, data that exists and is not empty.
+    """Check that a valid spec has everything that training needs: targets, length, and non-empty data.
 
     Args:
-        resume: True if the run's folder is there already.
-        checkpoint: True if the run goes on from a checkpoint; the needs of a run's beginning are not checked then.
+        resume: True if the run's folder already exists.
+        checkpoint: True if the run resumes from a checkpoint; requirements of a first start are then skipped.
 
     Raises:
-        SpecError: with every problem.
-        TPError: local files that a run cannot keep together.
+        SpecError: the message has every problem.
+        TPError: local files that a run cannot store together.
     """
     problems = Problems()
     with plugin_errors_told(problems, lambda: spec):
@@ -139,7 +139,7 @@ def _check_init_from(spec: Spec, problems: Problems, why: str) -> None:
 
 
 def _parts(spec: Spec) -> list[str]:
-    """The parts of a model that can start from a model of their own."""
+    """The parts of a model that can be initialised from separate models."""
     model = spec.model
     found = [name for name, stream in model.streams.items() if name and not stream.same_as]
     if not found:

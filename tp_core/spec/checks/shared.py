@@ -1,4 +1,4 @@
-"""Parts that two sides of a model share: encoders of streams, and word vectors. Torch-free."""
+"""Checks of parts that two sides of a model share: encoders of streams, and word embeddings. Torch-free."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tp_core.spec.tree.nodes import Node
 
 
 def check_shared_parts(spec: Spec, root: Node, problems: Problems) -> None:
-    """Add the parts that two sides share although their sizes or options differ."""
+    """Report shared parts whose sizes or options differ between the two sides."""
     _check_lent_encoders(spec, root, problems)
     if spec.model.options.share_embeddings:
         _check_shared_embeddings(spec, root, problems)
 
 
 def _check_lent_encoders(spec: Spec, root: Node, problems: Problems) -> None:
-    """A stream that uses another's encoder makes embeddings as wide as that one's."""
+    """Check that a stream that uses another stream's encoder makes embeddings of the same width."""
     for name, stream in spec.model.streams.items():
         if not stream.encoder_of:
             continue
@@ -32,7 +32,7 @@ def _check_lent_encoders(spec: Spec, root: Node, problems: Problems) -> None:
 
 
 def _check_shared_embeddings(spec: Spec, root: Node, problems: Problems) -> None:
-    """The target embedding has modules of the embedding's that share weights, and they are the same on both sides."""
+    """Check that the target embedding shares modules with the source embedding, with equal options on both sides."""
     model, path = spec.model, "model.share_embeddings"
     at = root.find(("model", "share_embeddings"))
     if model.target_embedding is None:

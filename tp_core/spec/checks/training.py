@@ -1,4 +1,4 @@
-"""Parts of a model that training does not reach: targets and streams without data, what no target reads."""
+"""Checks for parts of a model that training does not reach, such as targets without data and unread streams."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tp_core.spec.trained.provenance import versions_of_model
 
 
 def check_training(spec: Spec, problems: Problems) -> None:
-    """Add targets and streams that no data set feeds, data that trains nothing, and a promise that sets break."""
+    """Report targets and streams without data, data that trains nothing, and a ``static_graph`` that sets break."""
     sets = spec.sets()
     for chosen in spec.model.targets:
         if not any(chosen in part.model.targets for part in sets.values()):
@@ -51,7 +51,7 @@ def check_training(spec: Spec, problems: Problems) -> None:
 
 
 def _fed(spec: Spec, key: str, every: list[str]) -> str:
-    """Names that each data set feeds, in words."""
+    """A description of the names that each data set feeds."""
     given = {name: getattr(part.mixing, key) for name, part in spec.data.sets.items()}
     return "; ".join(
         f"data.sets.{name} feeds {', '.join(every if names is None else names)}" for name, names in given.items()
@@ -59,7 +59,7 @@ def _fed(spec: Spec, key: str, every: list[str]) -> str:
 
 
 def training_notes(spec: Spec) -> list[SpecProblem]:
-    """Notes on possible mistakes, by their place: parts that training leaves as they are, models of other versions."""
+    """Notes on possible mistakes, by place: parts that are not trained, models of other versions."""
     notes = Problems()
     for chosen in all_modules(spec):
         for option, path in chosen.config.models().items():
@@ -92,12 +92,12 @@ def training_notes(spec: Spec) -> list[SpecProblem]:
 
 
 def render_note(note: SpecProblem) -> str:
-    """A note as it is told to the user: with its place, in the form of a problem."""
+    """A note formatted like a problem, with its place."""
     return note._replace(message=f"note: {note.message}").render()
 
 
 def _read(spec: Spec) -> tuple[set[str], bool]:
-    """The streams whose final states a target is trained on, and whether one is trained on the decoder's."""
+    """(streams whose final states a target is trained on, True if a target is trained on the decoder's states)."""
     read: set[str] = set()
     decoder_read = False
     for part in spec.sets().values():
@@ -113,7 +113,7 @@ def _read(spec: Spec) -> tuple[set[str], bool]:
 
 
 def _trained(spec: Spec) -> Iterator[Chosen[Any]]:
-    """The targets whose weights change: by their own loss, or by that of one which learns through them."""
+    """The targets whose weights are trained, by their own loss or by that of a target that reads their scores."""
     names = [chosen.instance_name for chosen in spec.model.targets]
     through: set[str] = set()
     for chosen in spec.model.targets:

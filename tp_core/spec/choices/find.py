@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 from pydantic import BaseModel
 
 from tp_core import discovery
-from tp_core.errors import TPError, named
+from tp_core.errors import TPError, describe_error
 from tp_core.local.trust import may_run, refusal
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ class Found(NamedTuple):
     """
 
     cls: type[ModuleConfig]
-    entry: discovery.Entry | None = None
+    entry: discovery.PluginEntry | None = None
     local: Namespace | None = None
 
 
-def config_class(kind: str, name: str, base: str) -> tuple[type[ModuleConfig], discovery.Entry | None]:
+def config_class(kind: str, name: str, base: str) -> tuple[type[ModuleConfig], discovery.PluginEntry | None]:
     """The config class that a spec names, and its entry if it is installed.
 
     Raises:
@@ -45,7 +45,7 @@ def _of_options(cls: Any) -> TypeGuard[type[ModuleConfig]]:
 
 def find(kind: str, name: str, base: str) -> Found:
     """The config class and its origin; see :func:`config_class`."""
-    entry: discovery.Entry | None = None
+    entry: discovery.PluginEntry | None = None
     local: Namespace | None = None
     if ":" in name:
         if not may_run(name, base):
@@ -67,5 +67,5 @@ def find(kind: str, name: str, base: str) -> Found:
     try:
         cls.model_rebuild()  # pydantic builds the schema late; an error in it is a fault of the module
     except Exception as error:
-        raise TPError(f"the config class of {kind} '{name}' is broken: {named(error)}") from error
+        raise TPError(f"the config class of {kind} '{name}' is broken: {describe_error(error)}") from error
     return Found(cls, entry, local)

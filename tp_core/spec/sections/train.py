@@ -16,14 +16,14 @@ class EarlyStopping(Section):
         "loss", description="a metric of the evaluation: loss, loss/mlm, cls/accuracy, loss/<set>/mlm, ..."
     )
     mode: Literal["min", "max"] | None = Field(
-        None, description="unset: as the metric's maker declares it; needed where neither low nor high is better"
+        None, description="default: as declared for the metric; required if neither low nor high is declared better"
     )
     patience: int = Field(3, gt=0, description="evaluations without improvement before stopping")
     min_delta: float = Field(0.0, ge=0)
     restore_best: bool = Field(True, description="export the weights of the best evaluation")
 
 
-#: A time above zero, with its unit.
+#: Pattern of a time above zero with its unit.
 _TIME = r"^(0*[1-9][0-9]*(\.[0-9]+)?|0+\.[0-9]*[1-9][0-9]*)[smh]$"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -33,7 +33,7 @@ def _seconds(time: str) -> float:
 
 
 def _interval(value: Any) -> Any:
-    """Number of steps or time; one message for both."""
+    """Validate a number of steps or a time, with one message for both."""
     number = isinstance(value, int) and not isinstance(value, bool) and value > 0
     time = isinstance(value, str) and re.match(_TIME, value)
     if value is not None and not number and not time:
@@ -61,41 +61,43 @@ Interval = Annotated[
 
 
 class TrainOptions(Section):
-    """The plain keys of ``train:``; optimizer, schedule, strategy and hooks are module choices beside them."""
+    """The plain keys of ``train:``. Optimizer, schedule, strategy and hooks are separate module choices."""
 
-    steps: int | None = Field(None, gt=0, description="optimizer steps; or give epochs")
-    epochs: float | None = Field(None, gt=0, description="passes over the training data; or give steps")
+    steps: int | None = Field(None, gt=0, description="optimizer steps; alternative to epochs")
+    epochs: float | None = Field(None, gt=0, description="passes over the training data; alternative to steps")
     batch_size: int = Field(32, gt=0, description="samples per optimizer step, over all processes")
     accumulate: int = Field(1, gt=0, description="micro-batches per optimizer step and process")
     seed: int = Field(42, ge=0, lt=2**63)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compile: bool = Field(False, description="compile the model with torch.compile")
-    clip_norm: float | None = Field(1.0, gt=0, description="largest gradient norm; null for no clipping")
+    clip_norm: float | None = Field(1.0, gt=0, description="maximum gradient norm; null: no clipping")
     activation_checkpointing: bool = Field(False, description="recompute activations in the backward pass")
     log_every: int = Field(50, gt=0, description="steps between log lines")
-    eval_every: int | None = Field(None, gt=0, description="steps between evaluations; unset: at the end")
-    eval_batch_size: int | None = Field(None, gt=0, description="samples per evaluation batch; batch_size if unset")
-    eval_batches: int | None = Field(None, gt=0, description="most batches of one evaluation; all if unset")
+    eval_every: int | None = Field(None, gt=0, description="steps between evaluations; default: only at the end")
+    eval_batch_size: int | None = Field(None, gt=0, description="samples per evaluation batch; default: batch_size")
+    eval_batches: int | None = Field(None, gt=0, description="maximum number of batches per evaluation; default: all")
     checkpoint_every: Interval = Field(
         "30m", description="time (90s, 30m, 2h) or number of steps between checkpoints; null: only at the end"
     )
-    keep_checkpoints: int = Field(2, gt=0, description="newest checkpoints that are kept, and the best one beside them")
+    keep_checkpoints: int = Field(2, gt=0, description="number of newest checkpoints to keep, besides the best one")
     early_stopping: EarlyStopping | None = None
-    on_nan: Literal["stop", "skip"] = Field("stop", description="what to do when a loss or gradient is not finite")
+    on_nan: Literal["stop", "skip"] = Field(
+        "stop", description="stop, or skip the step, if a loss or gradient is not finite"
+    )
     workers: int = Field(0, ge=0, description="processes that prepare batches; 0: in the training process")
     prefetch: int = Field(4, gt=0, description="batches that each worker prepares ahead")
     timeout: Duration = Field(
-        "10m", description="time (90s, 10m, 2h) that a batch, or another process, is waited for; null: for ever"
+        "10m", description="maximum time (90s, 10m, 2h) to wait for a batch or another process; null: no limit"
     )
 
     def checkpoint_interval(self) -> tuple[int | None, float | None]:
-        """The steps and the seconds between two checkpoints; None for what does not decide."""
+        """Steps and seconds between two checkpoints; None for the one that is not used."""
         every = self.checkpoint_every
         return (None, _seconds(every)) if isinstance(every, str) else (every, None)
 
     def timeout_seconds(self) -> float | None:
-        """The seconds that a batch, or another process, is waited for; None for no limit."""
+        """Maximum seconds to wait for a batch or another process; None for no limit."""
         return None if self.timeout is None else _seconds(self.timeout)
 
     def check(self) -> Iterator[tuple[str, str]]:

@@ -1,1 +1,1 @@
-"""Loggers: where the metrics, pictures and texts of a run are shown, beside ``metrics.jsonl``."""
+"""Loggers send the metrics, images and texts of a run to other tools, in addition to ``metrics.jsonl``."""

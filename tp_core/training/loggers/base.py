@@ -13,13 +13,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """A run, as loggers know it.
+    """A run, as passed to loggers.
 
     Attributes:
-        folder: of the run; what a logger writes there has a name of its own.
-        name: of the spec.
+        folder: the run's folder; file names of loggers in it must be unique.
+        name: the spec's name.
         spec: the resolved spec as plain values.
-        step: the step that the run goes on from; 0 for a new run.
+        step: step from which the run resumes; 0 for a new run.
     """
 
     folder: Path
@@ -29,23 +29,23 @@ class LoggedRun:
 
 
 class Logger(ABC):
-    """Shows the figures of a run. Only the first process has one.
+    """Records the figures of a run. Only the first process has a logger.
 
-    A run that was killed goes on from its newest checkpoint: steps behind it are logged again, with the same values.
+    A killed run resumes from its newest checkpoint. Steps after it are logged again, with the same values.
     """
 
     @abstractmethod
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Numbers of a step: losses, metrics, the learning rate, the speed, by their names in ``metrics.jsonl``."""
+        """Log the numbers of a step: losses, metrics, learning rate and speed, named as in ``metrics.jsonl``."""
 
     @abstractmethod
     def picture(self, step: int, name: str, pixels: Tensor) -> None:
-        """A picture, (3, height, width) uint8."""
+        """Log an image, (3, height, width) uint8."""
 
     @abstractmethod
     def text(self, step: int, name: str, text: str) -> None:
-        """A text, in Markdown."""
+        """Log a text in Markdown."""
 
     @abstractmethod
     def close(self) -> None:
-        """Write what is left. The run has ended, or will go on in another process."""
+        """Write pending data. The run has ended or will be resumed by another process."""

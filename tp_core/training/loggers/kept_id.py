@@ -1,4 +1,4 @@
-"""The id of a run at a service: the training goes on under it."""
+"""Stores a run's id at a logging service, so that a resumed run continues under it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tp_core.files.whole_files import write_whole
 
 
 def kept_id(file: Path, make: Callable[[], str]) -> str:
-    """The id that a file holds; where there is none, one is made and written."""
+    """The id in a file; if the file does not exist, a new id is made and written."""
     if file.is_file() and (kept := file.read_text(encoding="utf-8").strip()):
         return kept
     made = make()

@@ -1,4 +1,4 @@
-"""MLflow."""
+"""MLflow logger."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tp_core.training.loggers.kept_id import kept_id
 if TYPE_CHECKING:
     from tp_core.training.loggers.options import MLflowConfig
 
-#: Characters that the names of metrics may have beside letters and digits.
+#: Characters allowed in metric names, besides letters and digits.
 _ALLOWED = "_-. /:"
 
-#: The most parameters of one request.
+#: Maximum number of parameters per request.
 _AT_ONCE = 100
 
-#: The longest value of a parameter.
+#: Maximum length of a parameter's value.
 _LONGEST = 6000
 
 
 class MLflow(Logger):
-    """A run of MLflow, which goes on where the training does."""
+    """Logs to an MLflow run, which a resumed training continues."""
 
     def __init__(self, config: MLflowConfig, run: LoggedRun) -> None:
         try:
@@ -43,7 +43,7 @@ class MLflow(Logger):
             raise TPError(f"train.loggers: mlflow: {error}") from error
 
     def _created(self, config: MLflowConfig, run: LoggedRun) -> str:
-        """The id of a new run, with the spec as its parameters."""
+        """Create a run with the spec as its parameters; returns its id."""
         found = self._client.get_experiment_by_name(config.experiment)
         experiment = self._client.create_experiment(config.experiment) if found is None else found.experiment_id
         name = config.name or run.name
@@ -74,7 +74,7 @@ def _allowed(name: str) -> str:
 
 
 def _flat(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """The plain values of nested mappings, by their path with dots."""
+    """The plain values of nested mappings, by dotted path."""
     for key, value in values.items():
         place = f"{path}.{key}" if path else str(key)
         if isinstance(value, Mapping):

@@ -8,11 +8,11 @@ from tp_core.options.logger import LoggerConfig
 
 
 class TensorBoardConfig(LoggerConfig):
-    """TensorBoard, in ``tensorboard/`` of the run's folder."""
+    """TensorBoard; writes to ``tensorboard/`` in the run's folder."""
 
     implementation: ClassVar[str] = "tp_core.training.loggers.tensorboard:TensorBoard"
 
-    flush_seconds: int = Field(120, gt=0, description="seconds after which events are on the disk at the latest")
+    flush_seconds: int = Field(120, gt=0, description="maximum seconds until events are written to disk")
 
 
 class WandbConfig(LoggerConfig):
@@ -20,13 +20,13 @@ class WandbConfig(LoggerConfig):
 
     implementation: ClassVar[str] = "tp_core.training.loggers.wandb:Wandb"
 
-    project: str | None = Field(None, description="unset: as WANDB_PROJECT says")
-    entity: str | None = Field(None, description="user or team; unset: as WANDB_ENTITY says, or the user's own")
-    name: str | None = Field(None, description="of the run there; unset: the spec's")
-    group: str | None = Field(None, description="runs that belong together")
-    tags: list[str] = Field([], description="of the run")
+    project: str | None = Field(None, description="project; default: WANDB_PROJECT")
+    entity: str | None = Field(None, description="user or team; default: WANDB_ENTITY, or the user's own")
+    name: str | None = Field(None, description="name of the run in W&B; default: the spec's name")
+    group: str | None = Field(None, description="name of a group of related runs")
+    tags: list[str] = Field([], description="tags of the run")
     mode: Literal["online", "offline", "disabled"] | None = Field(
-        None, description="offline: into the run's folder, for 'wandb sync'; unset: as WANDB_MODE says, or online"
+        None, description="offline: write to the run's folder, for 'wandb sync'; default: WANDB_MODE, or online"
     )
 
 
@@ -36,8 +36,8 @@ class MLflowConfig(LoggerConfig):
     implementation: ClassVar[str] = "tp_core.training.loggers.mlflow:MLflow"
 
     tracking_uri: str | None = Field(
-        None, description="server, database or folder; unset: as MLFLOW_TRACKING_URI says, or as MLflow's own default"
+        None, description="server, database or folder; default: MLFLOW_TRACKING_URI, or MLflow's own default"
     )
-    experiment: str = Field("Default", description="made where there is none of the name")
-    name: str | None = Field(None, description="of the run there; unset: the spec's")
-    tags: dict[str, str] = Field({}, description="of the run")
+    experiment: str = Field("Default", description="name of the experiment; created if it does not exist")
+    name: str | None = Field(None, description="name of the run in MLflow; default: the spec's name")
+    tags: dict[str, str] = Field({}, description="tags of the run")

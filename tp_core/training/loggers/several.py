@@ -1,4 +1,4 @@
-"""All loggers of a run as one, of which none can stop the training."""
+"""Combines all loggers of a run. A failing logger does not stop the training."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 from torch import Tensor
 
-from tp_core.errors import named
+from tp_core.errors import describe_error
 from tp_core.options.choice import Chosen
 from tp_core.packages.third_party import interrupts
 from tp_core.training.loggers.base import LoggedRun, Logger
 
 
 class Loggers(Logger):
-    """Passes on what a run measures to each of its loggers.
+    """Forwards the figures of a run to each of its loggers.
 
-    One that raises is told of once and left out from there on: what it shows is in ``metrics.jsonl`` as well.
+    A logger that raises is reported once and then skipped. Its figures are still in ``metrics.jsonl``.
 
     Args:
-        loggers: by their names, for messages.
+        loggers: loggers by name; the names appear in messages.
         say: prints a line.
     """
 
@@ -28,15 +28,15 @@ class Loggers(Logger):
 
     @classmethod
     def of(cls, chosen: Iterable[Chosen[Any]], run: LoggedRun, say: Callable[[str], None]) -> Loggers:
-        """The loggers that a spec names.
+        """Build the loggers of a spec.
 
         Raises:
-            TPError: one cannot be built.
+            TPError: a logger cannot be built.
         """
         return cls({each.name: each.config.build(run) for each in chosen}, say)
 
     def scalars(self, step: int, values: Mapping[str, Any]) -> None:
-        """Numbers of a step; values that are none are left out."""
+        """Log the numbers of a step; values that are not numbers are left out."""
         numbers = {
             name: float(value)
             for name, value in values.items()
@@ -61,4 +61,4 @@ class Loggers(Logger):
                 if interrupts(error):
                     raise
                 del self._loggers[name]
-                self._say(f"the logger '{name}' has failed and is left out from here on: {named(error)}")
+                self._say(f"the logger '{name}' has failed and is left out from here on: {describe_error(error)}")

@@ -1,4 +1,4 @@
-"""TensorBoard."""
+"""TensorBoard logger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TensorBoard(Logger):
-    """Events in ``tensorboard/`` of the run's folder; of a run that goes on, those behind its checkpoint are purged."""
+    """Writes events to ``tensorboard/`` in the run's folder. On resume, events after the checkpoint are purged."""
 
     def __init__(self, config: TensorBoardConfig, run: LoggedRun) -> None:
         from torch.utils.tensorboard import SummaryWriter

@@ -1,4 +1,4 @@
-"""Weights & Biases."""
+"""Weights & Biases logger."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tp_core.training.loggers.kept_id import kept_id, new_id
 if TYPE_CHECKING:
     from tp_core.training.loggers.options import WandbConfig
 
-#: The name of a step among the values; steps that are logged again would else be dropped.
+#: Name of the step among the values. W&B's own step counter would drop steps that are logged again.
 _STEP = "step"
 
 
 class Wandb(Logger):
-    """A run of W&B, which goes on where the training does. Without a network: ``mode: offline``."""
+    """Logs to a W&B run, which a resumed training continues. Without a network, use ``mode: offline``."""
 
     def __init__(self, config: WandbConfig, run: LoggedRun) -> None:
         try:

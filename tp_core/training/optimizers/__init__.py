@@ -1,5 +1,5 @@
 """Parameter groups and optimizers.
 
-Weight decay is decoupled from the gradient (Loshchilov & Hutter, 2019) and means the same in all of them: each update
-takes ``lr · weight_decay`` of a weight away, with the learning rate that the schedule gives the weight's group.
+Weight decay is decoupled from the gradient (Loshchilov & Hutter, 2019) and works in the same way in all optimizers:
+each update subtracts ``lr · weight_decay`` times the weight, with the scheduled learning rate of the weight's group.
 """

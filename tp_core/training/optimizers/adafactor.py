@@ -1,4 +1,4 @@
-"""Adafactor."""
+"""The Adafactor optimizer."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from tp_core.training.optimizers.base import Optimizer, is_sharded, local, local
 class Adafactor(Optimizer):
     """Adafactor (Shazeer & Stern, 2018, algorithms 4 and 5): second moments by row and column, clipped updates.
 
-    The last two dimensions of a weight are rows and columns; of a weight with fewer, every element has a moment.
+    The last two dimensions of a weight are rows and columns. Weights with fewer dimensions have one moment per element.
 
     Args:
         params: parameters or parameter groups.
-        lr: learning rate; it is the root mean square of an update that is clipped, before ``scale_parameter``.
-        beta2_decay: the second moments of update ``t`` (from 1) take over ``t ** beta2_decay`` of the squared gradient.
-        eps: added to squared gradients; least root mean square of a weight for ``scale_parameter``.
-        clip_threshold: greatest root mean square of a weight's update.
-        beta1: decay of a mean of updates, which takes their place; None for none.
-        scale_parameter: multiply each weight's updates by its root mean square.
-        relative_step: the learning rate of update ``t`` is at most ``1 / √t``; with ``lr`` 0.01, a constant schedule
-            and ``scale_parameter`` it is the paper's.
-        weight_decay: decoupled, multiplied by the learning rate (``lr`` alone).
+        lr: learning rate; without ``scale_parameter``, it is the root mean square of a clipped update.
+        beta2_decay: at update ``t`` (from 1), the second moments take the share ``t ** beta2_decay`` from the new
+            squared gradient.
+        eps: value added to squared gradients, and minimum root mean square of a weight for ``scale_parameter``.
+        clip_threshold: maximum root mean square of a weight's update.
+        beta1: decay of a moving average that replaces the updates; None for none.
+        scale_parameter: True to multiply each weight's update by the weight's root mean square.
+        relative_step: True to limit the learning rate of update ``t`` to ``1 / √t``. With ``lr`` 0.01, a constant
+            schedule and ``scale_parameter``, this is the paper's learning rate.
+        weight_decay: decoupled weight decay, multiplied by ``lr`` only.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Adafactor(Optimizer):
         self._scale_gradients(parameters)
         steps = self._steps(parameters)
         self._count(steps)
-        counts = torch.stack(steps).clamp(min=1)  # a first step that is not applied leaves 0
+        counts = torch.stack(steps).clamp(min=1)  # the count stays 0 if the first step is skipped
         fresh = (counts ** group["beta2_decay"] * applied).unbind()
         normalised = [self._normalised(p, weight, group["eps"][0]) for p, weight in zip(parameters, fresh)]
         rates: Tensor | float = counts.rsqrt().clamp(max=lr) if group["relative_step"] else lr
@@ -69,11 +70,11 @@ class Adafactor(Optimizer):
         self._add(weights, updates, 1.0)
 
     def _normalised(self, parameter: Tensor, fresh: Tensor, eps: float) -> Tensor:
-        """The gradient over the root of its second moments, which take over a part ``fresh`` of its square."""
+        """The gradient over the root of its second moments, which take the share ``fresh`` from its square."""
         gradient: Any = parameter.grad
         state = self.state[parameter]
         square, fresh = gradient.square().add_(eps), fresh.to(gradient.dtype)
-        # Moments are at least eps, but for those before a first step that is not applied, which are zero.
+        # Moments are at least eps, except zeros before a skipped first step.
         if parameter.dim() < 2:
             (moments,) = self._kept([parameter], "exp_avg_sq")
             local(moments).lerp_(local(square), fresh)
@@ -85,7 +86,7 @@ class Adafactor(Optimizer):
                 state[name] = torch.zeros_like(means)
             state[name].lerp_(means, fresh)
         row, column = state["exp_avg_sq_row"].clamp(min=eps), state["exp_avg_sq_col"].clamp(min=eps)
-        # Not the quotient of a row and the mean of rows, which is too small a number where one of them has no gradient.
+        # Do not divide a row by the mean of rows: the result is too small if one row has no gradient.
         factor = row.rsqrt() * row.mean(dim=-1, keepdim=True).sqrt()
         update = gradient * _beside(gradient, factor.unsqueeze(-1))
         update = update * _beside(gradient, column.rsqrt().unsqueeze(-2))
@@ -93,7 +94,7 @@ class Adafactor(Optimizer):
 
 
 def _root_mean_squares(tensors: list[Tensor]) -> Tensor:
-    """Of each of n tensors as a whole, wherever its parts are: (n,)."""
+    """Root mean square of each of n tensors over all processes' parts: (n,)."""
     if any(map(is_sharded, tensors)):
         norms = [_whole(torch.linalg.vector_norm(tensor)) for tensor in tensors]
     else:
@@ -102,19 +103,19 @@ def _root_mean_squares(tensors: list[Tensor]) -> Tensor:
 
 
 def _whole(tensor: Any) -> Tensor:
-    """All processes' parts."""
+    """The whole tensor, joined from all processes' parts."""
     found: Tensor = tensor.full_tensor() if is_sharded(tensor) else tensor
     return found
 
 
 def _as_sharded(tensor: Any, other: Any) -> Tensor:
-    """A result of arithmetic with ``other``, in the parts of ``other``: a dimension of size 1 may have lost them."""
+    """Shard a result of arithmetic with ``other`` like ``other``; dimensions of size 1 may lose their sharding."""
     found: Tensor = tensor.redistribute(other.device_mesh, other.placements) if is_sharded(other) else tensor
     return found
 
 
 def _beside(sharded: Any, whole: Tensor) -> Tensor:
-    """``whole``, which every process has, for arithmetic with a tensor that may be sharded."""
+    """``whole``, which every process has, in a form for arithmetic with a possibly sharded tensor."""
     if not is_sharded(sharded):
         return whole
     from torch.distributed.tensor import DTensor, Replicate

@@ -1,4 +1,4 @@
-"""AdamW with torch's fused kernel, with or without the correction of its moments."""
+"""AdamW with torch's fused kernel, with optional bias correction."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class AdamW(Optimizer):
     Args:
         params: parameters or parameter groups.
         lr: learning rate.
-        betas: decay of the means of gradients and of squared gradients.
-        eps: added to the root of the second.
-        weight_decay: decoupled, multiplied by the learning rate.
-        bias_correction: divide the means, which begin with zero, by the part of them that is not zero's.
-        fused: use torch's fused kernel; None: where there is one for all parameters.
+        betas: decay of the moving averages of gradients and of squared gradients.
+        eps: value added to the root of the average of squares.
+        weight_decay: decoupled weight decay, multiplied by the learning rate.
+        bias_correction: True to correct the moving averages for their start at zero.
+        fused: True to use torch's fused kernel; None: if it supports all parameters.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class AdamW(Optimizer):
     def _update(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         steps = counted = self._steps(parameters)
         if not group["bias_correction"]:
-            # Behind infinitely many steps nothing is left to correct; torch adds one to them, and they stay.
+            # An infinite step count disables the correction; torch adds one to it, which keeps it infinite.
             counted = [torch.full_like(steps[0], math.inf)] * len(steps)
             self._count(steps)
         beta1, beta2 = group["betas"]

@@ -1,4 +1,4 @@
-"""The base of the optimizers: an update that the device scales, or leaves out, without the host waiting for it."""
+"""Base of the optimizers: the device scales or skips an update, without the host waiting for it."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from torch import Tensor
 
 _FUSED_DEVICES = ("cpu", "cuda", "xpu", "mps")
 
-#: Devices that nobody has to wait for: the flag of a step is read there, and the step left out.
+#: Devices on which the host reads the flag directly, since there is no wait.
 _READ_ON = {"cpu"}
 
 
 class Optimizer(torch.optim.Optimizer):
-    """An optimizer whose steps take the gradients' divisor and a "do not apply" flag as tensors.
+    """An optimizer whose steps take the gradients' divisor and a skip flag as tensors.
 
-    These are torch's own names for them, which its fused optimizers have. A step with the flag leaves weights and state
-    as they are, its weight decay included.
+    The names of these tensors are those of torch's fused optimizers. A skipped step leaves weights and state unchanged,
+    and applies no weight decay.
 
     Args:
         params: parameters, or parameter groups.
-        defaults: options of the groups that do not have them.
-        unread: the flag need not be read by the host; false where torch has no such kernels for the parameters, and
-            the caller divides the gradients and leaves the step out.
+        defaults: default options of the groups.
+        unread: True if the host need not read the flag. False if torch has no such kernels for the parameters; the
+            caller then divides the gradients and skips the step.
 
     Attributes:
-        grad_scale: divides the gradients, a scalar; None for 1.
-        found_inf: 1 for a step that is not to be applied and else 0, a scalar; None for 0.
+        grad_scale: divisor of the gradients, a scalar; None for 1.
+        found_inf: 1 to skip the step, else 0, a scalar; None for 0.
     """
 
     grad_scale: Tensor | None = None
     found_inf: Tensor | None = None
-    _flag: Tensor | None = None  # the same during a step, where the host has not read it
+    _flag: Tensor | None = None  # the skip flag during a step, if the host has not read it
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any], unread: bool = True) -> None:
-        # Torch keeps the count of steps on the device when it loads the state of an optimizer that is capturable.
+        # If an optimizer is capturable, torch keeps the step count on the device when it loads a state.
         super().__init__(params, {**defaults, "capturable": unread})
         self.unread = unread
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; gives back the closure's loss, or None."""
+        """Update all parameters that have gradients; returns the closure's loss, or None."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -66,7 +66,7 @@ class Optimizer(torch.optim.Optimizer):
         """Update the parameters of a group, all of which have gradients."""
 
     def _kept(self, parameters: list[Tensor], name: str) -> list[Tensor]:
-        """A tensor of each parameter's state, zeros of its shape at first."""
+        """A tensor of each parameter's state, initially zeros of the parameter's shape."""
         found = []
         for parameter in parameters:
             state = self.state[parameter]
@@ -87,19 +87,19 @@ class Optimizer(torch.optim.Optimizer):
         return found
 
     def _count(self, steps: list[Tensor]) -> None:
-        """Add one update, if it is to be applied."""
+        """Count the update, unless it is skipped."""
         torch._foreach_add_(steps, 1.0 if self._flag is None else [1.0 - self._flag] * len(steps))
 
     def _applied(self) -> Tensor | float:
-        """1, or 0 for a step that is not to be applied."""
+        """0 for a skipped step, else 1."""
         return 1.0 if self._flag is None else 1.0 - self._flag
 
     def _scale_gradients(self, parameters: list[Tensor], instead: list[Tensor] | None = None) -> list[Tensor]:
-        """This process's gradients, divided in place; in a step that is not to be applied zeros, or ``instead``."""
+        """This process's gradients, divided in place; for a skipped step, zeros or ``instead``."""
         gradients = [local(parameter.grad) for parameter in parameters]
         if self.grad_scale is not None:
             torch._foreach_mul_(gradients, 1.0 / self.grad_scale)
-        if self._flag is not None:  # what is not finite would stay so however small its factor
+        if self._flag is not None:  # a non-finite value times 0 is still not finite
             bad = self._flag > 0
             for number, gradient in enumerate(gradients):
                 other = torch.zeros((), device=gradient.device) if instead is None else instead[number]
@@ -114,19 +114,19 @@ class Optimizer(torch.optim.Optimizer):
             torch._foreach_add_(weights, torch._foreach_mul(updates, factor * self._applied()))
 
     def _decay(self, group: dict[str, Any], weights: list[Tensor]) -> None:
-        """Decoupled weight decay."""
+        """Apply decoupled weight decay."""
         if group["weight_decay"]:
             self._add(weights, weights, -float(group["lr"]) * group["weight_decay"])
 
 
 def is_sharded(tensor: Any) -> bool:
-    """True if a tensor is a DTensor, which has a part on every process."""
+    """True if a tensor is a DTensor, of which each process holds a part."""
     # Not isinstance: importing DTensor costs more than a second.
     return hasattr(tensor, "to_local")
 
 
 def local(tensor: Any) -> Tensor:
-    """This process's part, on which an elementwise update needs nothing of the others."""
+    """This process's part; elementwise updates work on parts alone."""
     part: Tensor = tensor.to_local() if is_sharded(tensor) else tensor
     return part
 
@@ -136,7 +136,7 @@ def locals_of(tensors: Iterable[Tensor]) -> list[Tensor]:
 
 
 def fusible(params: Iterable[Any]) -> bool:
-    """True if torch has fused kernels for all of these parameters, or parameter groups, which may have names."""
+    """True if torch has fused kernels for all parameters or parameter groups, with or without names."""
     flat = (each for group in params for each in (group["params"] if isinstance(group, dict) else [group]))
     every = (each[1] if isinstance(each, tuple) else each for each in flat)
     return all(p.is_floating_point() and p.device.type in _FUSED_DEVICES for p in every)

@@ -1,4 +1,4 @@
-"""An optimizer and its parameter groups, with all their options."""
+"""Building of optimizers and complete parameter groups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tp_core.spec.tree.nodes import Node, Origin
 from tp_core.suggest import did_you_mean
 from tp_core.training.optimizers.groups import by_name, described
 
-#: Options that are those of the optimizer as a whole.
+#: Options of the whole optimizer, which groups cannot override.
 _WHOLE = ("decay_all",)
 
 
@@ -25,14 +25,14 @@ def build_optimizer(config: OptimizerConfig, groups: Iterable[dict[str, Any]]) -
     """The optimizer of these parameter groups.
 
     Args:
-        groups: as :func:`~tp_core.training.optimizers.groups.checked_groups` gives them. What a group does not have it
-            takes from the options.
+        groups: groups as returned by :func:`~tp_core.training.optimizers.groups.checked_groups`. Missing options are
+            taken from ``config``.
 
     Returns:
-        An optimizer whose groups have ``lr_factor``: the part of the scheduled learning rate that is theirs.
+        An optimizer whose groups have ``lr_factor``, their share of the scheduled learning rate.
 
     Raises:
-        TPError: a group has options that the optimizer does not take.
+        TPError: a group has options that the optimizer does not accept.
     """
     optimizer = config.build([complete(config, group) for group in groups])
     optimizer.register_load_state_dict_pre_hook(by_name)
@@ -40,14 +40,14 @@ def build_optimizer(config: OptimizerConfig, groups: Iterable[dict[str, Any]]) -
 
 
 def complete(config: OptimizerConfig, group: Mapping[str, Any]) -> dict[str, Any]:
-    """A group with all options of its optimizer, and ``lr_factor``: the part of the scheduled rate that is its own.
+    """Complete a group with all options of its optimizer and ``lr_factor``, its share of the scheduled learning rate.
 
     Args:
-        config: the optimizer's options, for those that the group does not have.
+        config: options of the optimizer, used for options that the group lacks.
         group: ``params``, ``lr`` and other options of the optimizer.
 
     Raises:
-        TPError: an option that the optimizer does not have, or a value that it does not take.
+        TPError: an unknown option, or an invalid value.
     """
     own = {key: list(v) if isinstance(v, tuple) else v for key, v in group.items() if key not in ("params", "lr")}
     lr = group.get("lr", config.lr)

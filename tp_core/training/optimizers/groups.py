@@ -1,4 +1,4 @@
-"""Parameter groups: those of the core, what hooks make of them, and how a saved state finds its parameters again."""
+"""Parameter groups: the defaults, changes by hooks, and matching of parameters in a saved state."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ _NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase
 
 
 def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """The trainable parameters of a model, those with and those without weight decay apart.
+    """The trainable parameters of a model, split into groups with and without weight decay.
 
-    Without ``decay_all``, parameters of normalisation layers and parameters of fewer than two dimensions
-    (biases, scales) do not decay. A parameter that several modules share appears once; frozen ones are left
-    out.
+    Unless ``decay_all`` is set, parameters of normalisation layers and parameters with fewer than two dimensions
+    (biases, scales) do not decay. A shared parameter appears once. Frozen parameters are left out.
 
     Raises:
-        TPError: when nothing in the model is trainable.
+        TPError: the model has no trainable parameter.
     """
     exempt = {id(p) for m in model.modules() if isinstance(m, _NORMS) for p in m.parameters(recurse=False)}
     decayed: list[nn.Parameter] = []
@@ -44,16 +43,16 @@ def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str
 
 
 def checked_groups(model: nn.Module, groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Groups that hooks may have changed, with each trainable parameter once, beside its name.
+    """Groups after changes by hooks, with each trainable parameter once, as a pair with its name.
 
     Args:
-        groups: as :func:`parameter_groups` gives them. ``params`` is a parameter or several.
+        groups: groups as returned by :func:`parameter_groups`. ``params`` is one parameter or several.
 
     Returns:
-        The same options, and ``params`` as pairs of name and parameter; without frozen parameters and empty groups.
+        The same options, with ``params`` as (name, parameter) pairs, without frozen parameters and empty groups.
 
     Raises:
-        TPError: a parameter that is in two groups, in none, or not the model's.
+        TPError: a parameter is in two groups, in none, or not part of the model.
     """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     places: dict[str, int] = {}
@@ -109,13 +108,13 @@ def described(value: Any) -> str:
 
 
 def by_name(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> dict[str, Any] | None:
-    """A saved state for an optimizer whose groups may be others: every parameter has its state back, by its name.
+    """Match a saved state by parameter names with an optimizer whose groups may have changed.
 
-    Options are the optimizer's own, so that what a hook says now is what holds. A hook of
+    The optimizer keeps its own options, so that the current hooks decide them. It is registered with
     ``Optimizer.register_load_state_dict_pre_hook``.
 
     Raises:
-        ValueError: the parameters are not the same.
+        ValueError: the parameters differ.
     """
     groups, numbers = [], dict[str, int]()
     for group in optimizer.param_groups:

@@ -1,4 +1,4 @@
-"""Lion."""
+"""The Lion optimizer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Lion(Optimizer):
     Args:
         params: parameters or parameter groups.
         lr: learning rate; the paper advises a third to a tenth of AdamW's.
-        betas: interpolation for the update's direction, and decay of the momentum.
-        weight_decay: decoupled, multiplied by the learning rate.
+        betas: interpolation factor of the update's direction, and decay of the momentum.
+        weight_decay: decoupled weight decay, multiplied by the learning rate.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Lion(Optimizer):
     def _update(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
         beta1, beta2 = group["betas"]
         weights, momenta = locals_of(parameters), locals_of(self._kept(parameters, "exp_avg"))
-        # A gradient that is the momentum leaves it as it is.
+        # For a skipped step, use the momentum as the gradient, which leaves the momentum unchanged.
         gradients = self._scale_gradients(parameters, instead=momenta)
         updates = torch._foreach_lerp(momenta, gradients, 1 - beta1)
         torch._foreach_sign_(updates)

@@ -12,7 +12,7 @@ from tp_core.options.optimizer import OptimizerConfig
 if TYPE_CHECKING:
     import torch
 
-#: The part of a mean of earlier values that is kept.
+#: Decay factor of a moving average.
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -22,10 +22,13 @@ class AdamWConfig(OptimizerConfig):
     implementation: ClassVar[str] = "tp_core.training.optimizers.adamw:AdamW"
 
     betas: list[Beta] = Field(
-        [0.9, 0.999], min_length=2, max_length=2, description="decay of the means of gradients and of their squares"
+        [0.9, 0.999],
+        min_length=2,
+        max_length=2,
+        description="decay of the averages of gradients and squared gradients",
     )
-    eps: float = Field(1e-8, gt=0, description="added to the root of the mean of squares")
-    bias_correction: bool = Field(True, description="false: as BERT's own optimizer, whose first steps are larger")
+    eps: float = Field(1e-8, gt=0, description="value added to the root of the average of squares")
+    bias_correction: bool = Field(True, description="false: as in BERT, with larger first steps")
 
 
 class AdafactorConfig(OptimizerConfig):
@@ -34,29 +37,33 @@ class AdafactorConfig(OptimizerConfig):
     implementation: ClassVar[str] = "tp_core.training.optimizers.adafactor:Adafactor"
 
     lr: float = Field(
-        1e-3, gt=0, description="peak learning rate, which the schedule scales; about the change of a weight per update"
+        1e-3,
+        gt=0,
+        description="peak learning rate, which the schedule scales; about the change of a weight per update",
     )
     beta2_decay: float = Field(
-        -0.8, le=0, description="update t takes over t to this power of the squared gradient into the moments"
+        -0.8,
+        le=0,
+        description="exponent of t for the weight of the squared gradient in the moments at update t",
     )
     eps: list[Annotated[float, Field(gt=0)]] = Field(
         [1e-30, 1e-3],
         min_length=2,
         max_length=2,
-        description="added to squared gradients; least root mean square of a weight for scale_parameter",
+        description="value added to squared gradients, and minimum root mean square of a weight for scale_parameter",
     )
     clip_threshold: float = Field(
-        1.0, gt=0, description="greatest root mean square of a weight's update, in units of lr"
+        1.0, gt=0, description="maximum root mean square of a weight's update, in units of lr"
     )
-    beta1: Beta | None = Field(None, description="decay of a mean of updates, as momentum; null for none")
-    scale_parameter: bool = Field(False, description="multiply each weight's updates by its root mean square")
+    beta1: Beta | None = Field(None, description="decay of a moving average of updates, as momentum; null: none")
+    scale_parameter: bool = Field(False, description="multiply each weight's updates by the weight's root mean square")
     relative_step: bool = Field(
         False,
-        description="the rate of update t is at most 1/√t: the paper's with lr 0.01, constant and scale_parameter",
+        description="limit lr at update t to 1/√t; as in the paper with lr 0.01, constant and scale_parameter",
     )
 
     def state_memory(self, parameters: "Iterable[torch.Tensor]") -> int:
-        """One value per row and per column of each matrix; vectors keep all of theirs."""
+        """One value per row and per column of each matrix; vectors keep one value per element."""
         size = 0
         for each in parameters:
             rows = each.numel() // each.shape[-1] + each.numel() // each.shape[-2] if each.dim() > 1 else each.numel()
@@ -70,8 +77,8 @@ class SgdConfig(OptimizerConfig):
     implementation: ClassVar[str] = "tp_core.training.optimizers.sgd:Sgd"
 
     lr: float = Field(0.01, gt=0, description="peak learning rate, which the schedule scales")
-    momentum: Beta = Field(0.9, description="factor of the sum of earlier gradients")
-    nesterov: bool = Field(False, description="take the gradient as if the momentum's step had been made")
+    momentum: Beta = Field(0.9, description="decay factor of the sum of earlier gradients")
+    nesterov: bool = Field(False, description="use Nesterov momentum")
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         if self.nesterov and not self.momentum:
@@ -87,10 +94,13 @@ class LionConfig(OptimizerConfig):
     implementation: ClassVar[str] = "tp_core.training.optimizers.lion:Lion"
 
     lr: float = Field(
-        3e-5, gt=0, description="peak learning rate, which the schedule scales; a third of AdamW's or less"
+        3e-5, gt=0, description="peak learning rate, which the schedule scales; at most a third of AdamW's"
     )
     betas: list[Beta] = Field(
-        [0.9, 0.99], min_length=2, max_length=2, description="interpolation of the update; decay of the momentum"
+        [0.9, 0.99],
+        min_length=2,
+        max_length=2,
+        description="interpolation of the update; decay of the momentum",
     )
 
     def state_memory(self, parameters: "Iterable[torch.Tensor]") -> int:

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent with torch's fused kernel, and decoupled weight decay."""
+"""Stochastic gradient descent with torch's fused kernel and decoupled weight decay."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tp_core.training.optimizers.base import Optimizer, fusible, local, locals_o
 class Sgd(Optimizer):
     """SGD with momentum and decoupled weight decay (SGDW; Loshchilov & Hutter, 2019, algorithm 1).
 
-    Momentum is torch's: gradients add up, and the sum is multiplied by the learning rate of the step (the paper's
-    gradients have had theirs before). The weight decay does not go through it.
+    Momentum is torch's: gradients are summed, and the sum is multiplied by the current learning rate. In the paper,
+    each gradient is multiplied by the learning rate of its own step. The weight decay does not enter the momentum.
 
     Args:
         params: parameters or parameter groups.
         lr: learning rate.
-        momentum: factor of the sum of earlier gradients.
-        nesterov: take the gradient as if the momentum's step had been made (Sutskever et al., 2013).
-        weight_decay: decoupled, multiplied by the learning rate.
-        fused: use torch's fused kernel; None: where there is one for all parameters.
+        momentum: decay factor of the sum of earlier gradients.
+        nesterov: True for Nesterov momentum (Sutskever et al., 2013).
+        weight_decay: decoupled weight decay, multiplied by the learning rate.
+        fused: True to use torch's fused kernel; None: if it supports all parameters.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Sgd(Optimizer):
         weights = locals_of(parameters)
         self._decay(group, weights)
         sums: list[Tensor | None] = [None] * len(weights)
-        if group["momentum"]:  # torch's own begin undefined, and stay so when the first step is not applied
+        if group["momentum"]:  # torch's own buffers start uninitialised, and stay so if the first step is skipped
             sums = [*locals_of(self._kept(parameters, "momentum_buffer"))]
         sgd(
             weights,

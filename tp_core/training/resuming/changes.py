@@ -1,4 +1,4 @@
-"""Options that differ between a checkpoint and the spec that goes on from it: which may, and what the user allows."""
+"""Options that differ between a checkpoint and the spec that resumes it: which are allowed to change."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Plain = dict[str, Any]
 
 
 class Change(NamedTuple):
-    """An option with two values, each as plain values; None is unset.
+    """An option with its old and new plain values; None is unset.
 
     Attributes:
-        option: its path, such as ``train.optimizer.adamw.lr``.
+        option: path of the option, such as ``train.optimizer.adamw.lr``.
     """
 
     option: str
@@ -38,10 +38,10 @@ class Change(NamedTuple):
 
 
 def differences(before: Any, now: Any, path: str = "") -> list[Change]:
-    """The options in which two dumped specs differ; a module of another name is one difference."""
+    """The options that differ between two dumped specs. A module with another name is a single difference."""
     if before == now:
         return []
-    if _modules(before) and _modules(before) == _modules(now):  # an option's place in the list says nothing to the user
+    if _modules(before) and _modules(before) == _modules(now):  # report options by module name, not by list index
         pairs = zip(_modules(before), before, now, strict=True)
         return [change for name, was, is_ in pairs for change in differences(was[name], is_[name], f"{path}.{name}")]
     if isinstance(before, dict) and isinstance(now, dict) and (not path or before.keys() & now.keys()):
@@ -52,13 +52,13 @@ def differences(before: Any, now: Any, path: str = "") -> list[Change]:
 
 
 def _modules(value: Any) -> list[str]:
-    """The names in a list of modules with their options; empty for anything else."""
+    """The names in a list of modules with options; empty for any other value."""
     listed = isinstance(value, list) and all(isinstance(item, dict) and len(item) == 1 for item in value)
     return [next(iter(item)) for item in value] if listed else []
 
 
 def _brief(value: Any) -> str:
-    """An option's value; of a module with its options, the name."""
+    """An option's value in short; for a module with options, its name."""
     if isinstance(value, dict):
         return ", ".join(value) or "none"
     if isinstance(value, list):
@@ -67,7 +67,7 @@ def _brief(value: Any) -> str:
 
 
 def kind_of(option: str, *specs: Plain) -> str:
-    """``FREE``, ``ALLOWED`` or ``NEVER``; evaluations are free to change where no spec stops early by them."""
+    """``FREE``, ``ALLOWED`` or ``NEVER``. Options of evaluations are free unless early stopping depends on them."""
     kind = rule_of(option).kind
     if kind != EVALUATION:
         return kind
@@ -76,13 +76,13 @@ def kind_of(option: str, *specs: Plain) -> str:
 
 
 def compared(spec: Spec) -> Plain:
-    """A dumped spec as JSON gives it back, without hooks that only look on."""
+    """A dumped spec after a JSON round trip, without hooks that only observe."""
     hooks = tuple(each for each in spec.train.hooks if not each.config.observes)
     return in_order(json.loads(json.dumps(dump_by_names(replace(spec, train=spec.train._replace(hooks=hooks))))))
 
 
 def in_order(plain: Plain) -> Plain:
-    """A dumped spec whose data sets are a list, as modules are: they are numbered, and their order counts."""
+    """A dumped spec with its data sets as a list, like modules, since their order counts."""
     data = plain.get("data", {})
     if not isinstance(data.get("sets"), dict):
         return plain
@@ -90,7 +90,7 @@ def in_order(plain: Plain) -> Plain:
 
 
 def path_options(spec: Spec) -> set[str]:
-    """The options of a spec's modules that name files: these count by their contents, wherever they lie."""
+    """The options of a spec's modules that name files. Files are compared by content, not by path."""
     return {each.option for each in differences(compared(spec), compared(replaced(spec, _without_paths)))}
 
 
@@ -102,17 +102,17 @@ def _without_paths(chosen: Chosen[Any]) -> Chosen[Any]:
 def checked_changes(
     now: Plain, checkpoint: Plain, newest: Plain | None, allowed: Sequence[str], moved: Collection[str] = ()
 ) -> list[Change]:
-    """The changed options because of which a run that goes on from a checkpoint computes differently than before.
+    """The changed options that make a resumed run compute differently than before.
 
     Args:
-        now: the dumped spec.
-        checkpoint: that of the checkpoint.
-        newest: that of the run's newest start, whose changes the user has allowed.
-        allowed: options that the user lets change, by the ends or parts of their paths.
-        moved: options that name a file, which may lie elsewhere.
+        now: the current dumped spec.
+        checkpoint: the dumped spec of the checkpoint.
+        newest: the dumped spec of the run's newest start, whose changes the user has allowed.
+        allowed: options that the user allows to change, by the ends or parts of their paths.
+        moved: options that name a file, which may have moved.
 
     Raises:
-        TPError: an option has changed that cannot change, or that the user did not allow to change.
+        TPError: an option changed that cannot change, or that the user did not allow to change.
     """
     known = _known(now, checkpoint)
     for key in allowed:
@@ -138,16 +138,16 @@ def checked_changes(
 
 
 def without_effect(now: Plain, newest: Plain | None) -> list[Change]:
-    """The changes since the newest start that change nothing, although they may look so."""
+    """The changes since the newest start that have no effect, although they may seem to have one."""
     found = differences(newest, now) if newest is not None else []
     return [each for each in found if kind_of(each.option, now) == FREE and rule_of(each.option).note]
 
 
 def check_keys(now: Plain, allowed: Sequence[str]) -> None:
-    """Refuse what is the name of no option, or of one that can never change.
+    """Refuse keys that do not name an option, or that name one that can never change.
 
     Raises:
-        TPError: with the nearest option, or the reason.
+        TPError: the message gives the nearest option, or the reason.
     """
     for key in allowed:
         _check_key(key, _known(now))
@@ -167,7 +167,7 @@ def _refusal(never: list[Change], asked: list[Change], known: Iterable[str]) -> 
 
 
 def _known(*specs: Plain) -> list[str]:
-    """The paths of all options, set or not, and of the modules that have them."""
+    """The paths of all options, set or unset, and of the modules that have them."""
     fields: dict[str, type[BaseModel]]
     fields = {"train": TrainOptions, "train.early_stopping": EarlyStopping, "data": DataOptions}
     unset = (f"{section}.{name}" for section, options in fields.items() for name in options.model_fields)
@@ -187,7 +187,7 @@ def _paths(value: Any, path: str = "") -> Iterator[str]:
 
 
 def _fits(key: str, option: str) -> bool:
-    """True if a key names an option: its parts stand in the option's path, in their order."""
+    """True if a key names an option: its parts occur in the option's path, in order."""
     parts = iter(option.split("."))
     return all(part in parts for part in key.split("."))
 
@@ -209,7 +209,7 @@ def _check_key(key: str, known: Sequence[str]) -> None:
 
 
 def rule_of_section(option: str) -> str:
-    """The kind of rule for an option or for a section of the spec; of a section, that others may change in it."""
+    """The kind of rule for an option, or for a section of the spec whose options may change."""
     try:
         return rule_of(option).kind
     except KeyError:
@@ -217,7 +217,7 @@ def rule_of_section(option: str) -> str:
 
 
 def _short(option: str, known: Iterable[str]) -> str:
-    """The shortest key that names an option and no other that may change."""
+    """The shortest key that names an option and no other option that may change."""
     last = option.rpartition(".")[2]
     others = (each for each in known if _fits(last, each) and not _overlap(option, each))
     return option if any(rule_of_section(each) in (ALLOWED, EVALUATION) for each in others) else last

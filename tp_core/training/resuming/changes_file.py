@@ -1,4 +1,4 @@
-"""``changes.jsonl`` of a run's folder: what was changed between its steps. Torch-free."""
+"""``changes.jsonl`` in a run's folder: options that changed during the run, with the step. Torch-free."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ CHANGES = "changes.jsonl"
 
 
 def record_changes(run: Path, step: int, changes: Iterable[Change]) -> None:
-    """Note that the steps from ``step`` on are computed otherwise; what was noted for these steps is void.
+    """Record changes that apply from ``step`` on; earlier records for these steps are removed.
 
     Args:
-        step: the steps that are done and stay: those of the checkpoint that the run goes on from.
-        changes: the differences from what that checkpoint was computed with.
+        step: number of finished steps in the checkpoint from which the run resumes.
+        changes: the differences from the options with which the checkpoint was computed.
     """
     path = run / CHANGES
     new = [{"step": step, "option": each.option, "old": each.old, "new": each.new} for each in changes]

@@ -1,55 +1,53 @@
-"""For every option of a spec: whether a run that goes on from a checkpoint may have another value. Torch-free."""
+"""For every option of a spec, a rule that says if its value may change on resume. Torch-free."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-#: The option decides nothing that is in a checkpoint: it may change.
+#: The option does not affect the contents of a checkpoint. It may change.
 FREE = "free"
 
-#: It decides how evaluations are made: it may change where early stopping does not watch them, and else if allowed.
+#: The option affects evaluations. It may change freely without early stopping, otherwise only if allowed.
 EVALUATION = "evaluation"
 
-#: It decides what is computed: it may change if the user says so, and the result is no longer that of one run.
+#: The option affects the training. It may change if the user allows it; the result then differs from a single run.
 ALLOWED = "allowed"
 
-#: What a checkpoint holds would mean something else.
+#: The contents of a checkpoint would get another meaning. The option can never change.
 NEVER = "never"
 
 
 class Rule(NamedTuple):
-    """The fate of an option that differs from the one that the checkpoint was made with.
+    """The rule for an option whose value differs from the checkpoint's.
 
     Attributes:
         kind: ``FREE``, ``EVALUATION``, ``ALLOWED`` or ``NEVER``.
-        note: what a change does from there on, or why there can be none.
+        note: effect of a change, or the reason why a change is impossible.
     """
 
     kind: str
     note: str = ""
 
 
-_EVALUATIONS = Rule(EVALUATION, "evaluations before and after do not compare; the best one is counted anew")
-_LENGTH = Rule(
-    ALLOWED, "the schedule is that of the new length; a warm-up that is a fraction of the steps keeps its steps"
-)
-_ORDER = "the order of the samples follows from it: some would come twice in an epoch, and others not at all"
-_PREPARED = "the run was trained on what it makes of the data"
-_WEIGHTS = "the weights and the optimizer's state are those of this model"
+_EVALUATIONS = Rule(EVALUATION, "evaluations before and after are not comparable; the best one is determined anew")
+_LENGTH = Rule(ALLOWED, "the schedule follows the new length; a warm-up given as a fraction keeps its number of steps")
+_ORDER = "it determines the order of samples: some would occur twice in an epoch, others not at all"
+_PREPARED = "it determines the data that the run was trained on"
+_WEIGHTS = "the weights and the optimizer state belong to this model"
 
-#: By the path of an option, with ``*`` for any name; of several that fit, the longest. A rule holds for what is below.
+#: Rules by option path; ``*`` stands for any name. The longest matching path counts. A rule includes all options below.
 RULES = {
     "tp": Rule(FREE),
     "name": Rule(FREE),
-    "init_from": Rule(FREE, "it has no effect: the run goes on from its checkpoint"),
+    "init_from": Rule(FREE, "it has no effect: the run continues from its checkpoint"),
     "require_init": Rule(FREE),
     "inference": Rule(FREE),
     "model": Rule(NEVER, _WEIGHTS),
-    "model.target.*.metrics": Rule(FREE),  # what is measured of a classifier changes nothing that it learns
+    "model.target.*.metrics": Rule(FREE),  # metrics do not affect the training
     "data.tokenizer": Rule(NEVER, _PREPARED),
     "data.target_tokenizer": Rule(NEVER, _PREPARED),
     "data.processor": Rule(NEVER, _PREPARED),
-    "data.train": Rule(FREE),  # wherever it lies; the data themselves are compared when they are read
+    "data.train": Rule(FREE),  # the path may change; the data are compared when they are read
     "data.eval": Rule(FREE),  # likewise
     "data.labels": Rule(NEVER, _PREPARED),
     "data.columns": Rule(NEVER, _PREPARED),
@@ -57,7 +55,7 @@ RULES = {
     "data.on_bad_record": Rule(FREE),  # the number of instances is compared
     "data.bucket": Rule(NEVER, _ORDER),
     "data.cache": Rule(FREE),
-    "data.sets": Rule(NEVER, "the turns of the data sets follow from it"),
+    "data.sets": Rule(NEVER, "it determines the order of the data sets"),
     "data.sets.*.train": Rule(FREE),
     "data.sets.*.eval": Rule(FREE),
     "data.sets.*.on_bad_record": Rule(FREE),
@@ -71,13 +69,13 @@ RULES = {
     "data.sets.*.streams": Rule(NEVER, _WEIGHTS),
     "train.steps": _LENGTH,
     "train.epochs": _LENGTH,
-    "train.batch_size": Rule(ALLOWED, "the data go on behind the samples that were seen; epochs stay whole"),
-    "train.accumulate": Rule(ALLOWED, "rounding differs, and what the samples of a micro-batch do with each other"),
+    "train.batch_size": Rule(ALLOWED, "training continues after the samples already seen; epochs stay complete"),
+    "train.accumulate": Rule(ALLOWED, "rounding and interactions within a micro-batch differ"),
     "train.seed": Rule(NEVER, _ORDER),
-    "train.precision": Rule(ALLOWED, "steps are computed in it; weights and optimizer state are fp32 as before"),
+    "train.precision": Rule(ALLOWED, "later steps use it; weights and optimizer state stay in fp32"),
     "train.device": Rule(ALLOWED, "rounding and dropout differ"),
     "train.compile": Rule(ALLOWED, "rounding and dropout differ"),
-    "train.clip_norm": Rule(ALLOWED, "gradients are clipped so from here on"),
+    "train.clip_norm": Rule(ALLOWED, "applies to the gradients of later steps"),
     "train.activation_checkpointing": Rule(FREE),
     "train.log_every": Rule(FREE),
     "train.eval_every": _EVALUATIONS,
@@ -86,20 +84,20 @@ RULES = {
     "train.checkpoint_every": Rule(FREE),
     "train.keep_checkpoints": Rule(FREE),
     "train.early_stopping": Rule(
-        ALLOWED, "evaluations are judged so from here on; with another metric the best one is counted anew"
+        ALLOWED, "applies to later evaluations; with another metric, the best one is determined anew"
     ),
     "train.on_nan": Rule(FREE),
     "train.workers": Rule(FREE),
     "train.prefetch": Rule(FREE),
     "train.timeout": Rule(FREE),
     "train.loggers": Rule(FREE),
-    "train.optimizer": Rule(NEVER, "its state is that of this optimizer"),
-    "train.optimizer.*.*": Rule(ALLOWED, "the optimizer's state stays as it is"),
-    "train.optimizer.*.lr": Rule(ALLOWED, "the peak of the schedule, which goes on at the same position"),
-    "train.schedule": Rule(ALLOWED, "the learning rate is what this schedule has at this step"),
+    "train.optimizer": Rule(NEVER, "the checkpoint holds the state of this optimizer"),
+    "train.optimizer.*.*": Rule(ALLOWED, "the optimizer state is kept"),
+    "train.optimizer.*.lr": Rule(ALLOWED, "the schedule continues at the same position with the new peak"),
+    "train.schedule": Rule(ALLOWED, "the learning rate follows the new schedule from this step"),
     "train.strategy": Rule(ALLOWED, "rounding differs"),
     "train.strategy.*.start_timeout": Rule(FREE),
-    "train.hooks": Rule(ALLOWED, "what hooks change is not known"),
+    "train.hooks": Rule(ALLOWED, "the effect of hooks is unknown"),
 }
 
 
@@ -113,7 +111,7 @@ def rule_of(path: str) -> Rule:
     fitting = [pattern for pattern in RULES if _fits(pattern.split("."), parts)]
     if not fitting:
         raise KeyError(path)
-    # A name says more than a star.
+    # Exact names take precedence over a star.
     return RULES[max(fitting, key=lambda pattern: (pattern.count("."), -pattern.count("*")))]
 
 

@@ -1,4 +1,4 @@
-"""The start of a run: its first step, or a checkpoint, from which some options may differ."""
+"""The start of a run: from the first step, or from a checkpoint, possibly with changed options."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from tp_core.training.strategies.base import Strategy
 
 @dataclass(frozen=True)
 class Start:
-    """The beginning of a run, or the checkpoint that it goes on from.
+    """The starting point of a run: its first step, or a checkpoint.
 
     Attributes:
-        checkpoint: its folder; None at the beginning.
-        state: as :func:`tp_core.training.state.read_state` gives it.
-        changes: what differs from how the checkpoint was computed, with the user's leave.
-        idle: options that changed and have no effect.
+        checkpoint: folder of the checkpoint; None at the first step.
+        state: state returned by :func:`tp_core.training.state.read_state`.
+        changes: differences from the options of the checkpoint, which the user allowed.
+        idle: options that changed without an effect.
     """
 
     checkpoint: Path | None = None
@@ -43,11 +43,11 @@ class Start:
 
     @property
     def step(self) -> int:
-        """Steps that are done."""
+        """Number of finished steps."""
         return int(self.state.get("step", 0))
 
     def notes(self) -> list[str]:
-        """Notes for the user on changes, a line each."""
+        """Notes on changes for the user, one line each."""
         lines = [f"{each}: {rule_of(each.option).note}" for each in self.idle]
         if self.changes:
             lines.append(f"from step {self.step} on, the run is no longer that of an uninterrupted one:")
@@ -56,10 +56,10 @@ class Start:
 
 
 def find_start(folder: RunFolder, strategy: Strategy, resume: bool, say: Callable[[str], None]) -> Start:
-    """The newest whole checkpoint of a run that is to be resumed, as the first process sees it; else the beginning.
+    """The newest undamaged checkpoint of a run to resume, as seen by the first process; otherwise the first step.
 
     Raises:
-        CheckpointError: there are checkpoints, and none is whole.
+        CheckpointError: there are checkpoints, but all are damaged.
     """
     if not resume:
         return Start()
@@ -78,10 +78,10 @@ def find_start(folder: RunFolder, strategy: Strategy, resume: bool, say: Callabl
 
 
 def with_changes(start: Start, folder: RunFolder, spec: Spec, strategy: Strategy, allowed: Sequence[str]) -> Start:
-    """The start with the options that differ from the checkpoint's; at the beginning of a run, all are as they are.
+    """Add the options that differ from the checkpoint's. At the first step of a run, nothing differs.
 
     Raises:
-        TPError: one that cannot change, or that the user did not allow to.
+        TPError: an option changed that cannot change, or that the user did not allow to change.
     """
     now = compared(spec)
     if start.checkpoint is None:
@@ -102,5 +102,5 @@ def with_changes(start: Start, folder: RunFolder, spec: Spec, strategy: Strategy
 def _effect(change: Change) -> str:
     try:
         return rule_of(change.option).note
-    except KeyError:  # the number of processes and the like, which no option says
+    except KeyError:  # no option sets the number of processes or the device type
         return "rounding and dropout differ"

@@ -1,4 +1,4 @@
-"""``starts.jsonl`` of a run's folder: on what the run has computed, since that decides the last bits of its numbers."""
+"""``starts.jsonl`` in a run's folder: the machine and software of each start, which influence rounding. Torch-free."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STARTS = "starts.jsonl"
 
 
 def machine(strategy: Strategy) -> dict[str, Any]:
-    """The facts beside the spec and the data that decide last bits: the order of sums follows from them."""
+    """Facts besides the spec and data that influence rounding, since they decide the order of sums."""
     device = strategy.device
     return {
         "processes": strategy.world_size,
@@ -29,10 +29,10 @@ def machine(strategy: Strategy) -> dict[str, Any]:
 
 
 def record_start(run: Path, step: int, now: dict[str, Any]) -> list[str]:
-    """Note on what the steps from ``step`` on are computed; what was noted for these steps is void.
+    """Record the machine for the steps from ``step`` on; earlier records for these steps are removed.
 
     Returns:
-        The differences from what the steps before were computed on, in words.
+        Descriptions of the differences from the machine of the steps before.
     """
     path = run / STARTS
     kept = [*lines_before(path, step)]

@@ -1,6 +1,6 @@
 """Learning-rate schedules as pure functions of the step. Torch-free.
 
-A schedule holds no state: a step's factor depends on nothing but the step, so resuming needs no checkpoint.
-Where transformers has a schedule of the same kind, the factors are equal to its: update number ``step`` in a
-warm-up of ``w`` steps has the factor ``step / w``, the first update zero.
+A schedule has no state: the factor only depends on the step, so checkpoints need not store it. If transformers has a
+schedule of the same kind, the factors are equal: update number ``step`` in a warm-up of ``w`` steps has the factor
+``step / w``, and the first update has the factor 0.
 """

@@ -1,4 +1,4 @@
-"""The base of the schedules: a warm-up, and a curve behind it. Torch-free."""
+"""Base of the schedules: a warm-up followed by a curve. Torch-free."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from abc import ABC, abstractmethod
 
 
 def fraction_steps(fraction: float, total_steps: int) -> int:
-    """A fraction of the steps as a whole number, rounded up; 0.07 of 100 is 7, whatever floats say."""
+    """A fraction of the steps as an integer, rounded up; 0.07 of 100 is 7 despite floating-point errors."""
     return math.ceil(round(fraction * total_steps, 6))
 
 
 def warmup_steps(warmup: float, total_steps: int) -> int:
     """Steps of the warm-up: a fraction of the total if below 1, else a number of steps.
 
-    A fraction never takes up the whole run: otherwise a run of one step would have the learning rate 0.
+    A fraction never covers the whole run; otherwise a run of one step would have the learning rate 0.
     """
     if warmup >= 1:
         return math.ceil(warmup)
@@ -22,7 +22,7 @@ def warmup_steps(warmup: float, total_steps: int) -> int:
 
 
 class Schedule(ABC):
-    """Multiplier of the peak learning rate, by update.
+    """The factor of the peak learning rate for each update.
 
     Attributes:
         total_steps: number of updates of the run.
@@ -34,9 +34,9 @@ class Schedule(ABC):
         self.warmup, self.total_steps, self.start = warmup, total_steps, start
 
     def factor(self, step: float) -> float:
-        """The factor of update number ``step``, from 0; from ``total_steps`` on it does not change.
+        """The factor for update number ``step``, counted from 0; constant from ``total_steps`` on.
 
-        Between two whole numbers it is on the schedule's curve.
+        Fractional steps are interpolated along the schedule's curve.
         """
         step = min(max(step, 0), self.total_steps)
         if step < self.warmup:
@@ -44,9 +44,9 @@ class Schedule(ABC):
         return self.after_warmup(step)
 
     def progress(self, step: float) -> float:
-        """The share of the run after the warm-up that is over, from 0 to 1."""
+        """The finished share of the run after the warm-up, from 0 to 1."""
         return (step - self.warmup) / max(1, self.total_steps - self.warmup)
 
     @abstractmethod
     def after_warmup(self, step: float) -> float:
-        """The factor of a step in ``[warmup, total_steps]``."""
+        """The factor for a step in ``[warmup, total_steps]``."""

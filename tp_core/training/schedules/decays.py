@@ -1,4 +1,4 @@
-"""Schedules that fall along one curve behind the warm-up, or do not fall."""
+"""Schedules with one curve after the warm-up."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
         PolynomialConfig,
     )
 
-#: Time scale of the inverse square root when there is no warm-up to take it from, as in transformers.
+#: Time scale of the inverse square root if there is no warm-up, as in transformers.
 _INVERSE_SQRT_TIMESCALE = 10_000
 
 
 class Constant(Schedule):
-    """The peak."""
+    """Stays at the peak."""
 
     def __init__(self, config: ConstantConfig, warmup: int, total_steps: int) -> None:
         super().__init__(warmup, total_steps)
@@ -33,7 +33,7 @@ class Constant(Schedule):
 
 
 class InverseSqrt(Schedule):
-    """The inverse square root of the step, in units of the warm-up."""
+    """Inverse square root of the step, in units of the warm-up."""
 
     def __init__(self, config: InverseSqrtConfig, warmup: int, total_steps: int) -> None:
         super().__init__(warmup, total_steps)
@@ -44,7 +44,7 @@ class InverseSqrt(Schedule):
 
 
 class Decay(Schedule):
-    """From 1 to ``final`` along a curve that falls from 1 to 0 over the progress."""
+    """Decay from 1 to ``final`` along a curve that falls from 1 to 0 over the progress."""
 
     def __init__(
         self,
@@ -56,24 +56,24 @@ class Decay(Schedule):
         self.final = config.final
 
     def after_warmup(self, step: float) -> float:
-        # A warm-up as long as the run leaves no step to decay in: what follows is the end of the decay.
+        # If the warm-up is as long as the run, no step is left to decay in: use the end of the decay.
         curve = self.curve(self.progress(step)) if step < self.total_steps else 0.0
         return curve * (1.0 - self.final) + self.final
 
     @abstractmethod
     def curve(self, progress: float) -> float:
-        """``progress`` is in [0, 1)."""
+        """The value of the curve; ``progress`` is in [0, 1)."""
 
 
 class Linear(Decay):
-    """A straight line."""
+    """Linear decay."""
 
     def curve(self, progress: float) -> float:
         return 1.0 - progress
 
 
 class Polynomial(Decay):
-    """A power of the straight line."""
+    """Polynomial decay: a power of the linear decay."""
 
     def __init__(self, config: PolynomialConfig, warmup: int, total_steps: int) -> None:
         super().__init__(config, warmup, total_steps)
@@ -84,14 +84,14 @@ class Polynomial(Decay):
 
 
 class Cosine(Decay):
-    """Half a cosine (Loshchilov & Hutter, 2017)."""
+    """Cosine decay over half a period (Loshchilov & Hutter, 2017)."""
 
     def curve(self, progress: float) -> float:
         return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 class CosineRestarts(Cosine):
-    """Half cosines, ``cycles`` of them (Loshchilov & Hutter, 2017)."""
+    """Cosine decay with ``cycles`` restarts (Loshchilov & Hutter, 2017)."""
 
     def __init__(self, config: CosineRestartsConfig, warmup: int, total_steps: int) -> None:
         super().__init__(config, warmup, total_steps)

@@ -12,7 +12,7 @@ class LinearConfig(ScheduleConfig):
 
     implementation: ClassVar[str] = "tp_core.training.schedules.decays:Linear"
 
-    final: float = Field(0.0, ge=0, le=1, description="factor at the end")
+    final: float = Field(0.0, ge=0, le=1, description="factor of the peak at the end")
 
 
 class CosineConfig(ScheduleConfig):
@@ -20,7 +20,7 @@ class CosineConfig(ScheduleConfig):
 
     implementation: ClassVar[str] = "tp_core.training.schedules.decays:Cosine"
 
-    final: float = Field(0.0, ge=0, le=1, description="factor at the end")
+    final: float = Field(0.0, ge=0, le=1, description="factor of the peak at the end")
 
 
 class CosineRestartsConfig(ScheduleConfig):
@@ -28,8 +28,8 @@ class CosineRestartsConfig(ScheduleConfig):
 
     implementation: ClassVar[str] = "tp_core.training.schedules.decays:CosineRestarts"
 
-    cycles: int = Field(1, gt=0, description="number of half cosines, one after the other")
-    final: float = Field(0.0, ge=0, le=1, description="factor at the end of each")
+    cycles: int = Field(1, gt=0, description="number of cosine decays in sequence")
+    final: float = Field(0.0, ge=0, le=1, description="factor of the peak at the end of each decay")
 
 
 class PolynomialConfig(ScheduleConfig):
@@ -37,12 +37,12 @@ class PolynomialConfig(ScheduleConfig):
 
     implementation: ClassVar[str] = "tp_core.training.schedules.decays:Polynomial"
 
-    power: float = Field(1.0, gt=0, description="degree; 1 is linear")
-    final: float = Field(0.0, ge=0, le=1, description="factor at the end")
+    power: float = Field(1.0, gt=0, description="degree of the polynomial; 1 is linear")
+    final: float = Field(0.0, ge=0, le=1, description="factor of the peak at the end")
 
 
 class ConstantConfig(ScheduleConfig):
-    """Constant, after an optional warm-up."""
+    """Constant learning rate after an optional warm-up."""
 
     implementation: ClassVar[str] = "tp_core.training.schedules.decays:Constant"
 
@@ -59,9 +59,9 @@ class TriStageConfig(ScheduleConfig):
     implementation: ClassVar[str] = "tp_core.training.schedules.stages:TriStage"
 
     hold: float = Field(0.4, ge=0, lt=1, description="fraction of the steps at the peak")
-    decay: float | None = Field(None, gt=0, le=1, description="fraction of the steps that decay; the rest if unset")
-    initial: float = Field(0.01, gt=0, le=1, description="factor of the first update, where there is a warm-up")
-    final: float = Field(0.05, gt=0, le=1, description="factor at the end")
+    decay: float | None = Field(None, gt=0, le=1, description="fraction of the steps for the decay; default: the rest")
+    initial: float = Field(0.01, gt=0, le=1, description="factor of the first update, if there is a warm-up")
+    final: float = Field(0.05, gt=0, le=1, description="factor of the peak at the end")
 
     def stages(self) -> dict[str, float]:
         return {"hold": self.hold} | ({} if self.decay is None else {"decay": self.decay})
@@ -72,9 +72,9 @@ class WarmupStableDecayConfig(ScheduleConfig):
 
     implementation: ClassVar[str] = "tp_core.training.schedules.stages:WarmupStableDecay"
 
-    decay: float = Field(0.1, gt=0, le=1, description="fraction of the steps that decay")
+    decay: float = Field(0.1, gt=0, le=1, description="fraction of the steps for the decay")
     shape: Literal["linear", "cosine", "sqrt"] = "linear"
-    final: float = Field(0.0, ge=0, le=1, description="factor at the end, and of the first update of a warm-up")
+    final: float = Field(0.0, ge=0, le=1, description="factor of the peak at the end, and at the first update")
 
     def stages(self) -> dict[str, float]:
         return {"decay": self.decay}

@@ -1,4 +1,4 @@
-"""Schedules of several stages."""
+"""Schedules with several stages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tp_core.training.schedules.options import TriStageConfig, WarmupStableDecay
 
 
 class TriStage(Schedule):
-    """Warm-up from ``initial``, hold, exponential decay to ``final``, which is kept."""
+    """Warm-up from ``initial``, hold, then exponential decay to ``final``, which is kept."""
 
     def __init__(self, config: TriStageConfig, warmup: int, total_steps: int) -> None:
         super().__init__(warmup, total_steps, config.initial)
@@ -28,7 +28,7 @@ class TriStage(Schedule):
 
 
 class WarmupStableDecay(Schedule):
-    """Warm-up from ``final``, constant, and a decay to ``final`` over the last steps."""
+    """Warm-up from ``final``, constant, then decay to ``final`` over the last steps."""
 
     def __init__(self, config: WarmupStableDecayConfig, warmup: int, total_steps: int) -> None:
         super().__init__(warmup, total_steps, config.final)

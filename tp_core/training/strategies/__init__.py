@@ -1,1 +1,1 @@
-"""Strategies: how a model is spread over processes and devices."""
+"""Strategies distribute a model over processes and devices."""

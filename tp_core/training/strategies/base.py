@@ -1,4 +1,4 @@
-"""The interface of strategies: how a model is spread over processes and devices, and how it is updated."""
+"""The interface of strategies, which distribute a model over processes and devices and update it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Applied(NamedTuple):
     """The result of an update, on the device.
 
     Attributes:
-        norm: of the gradients before clipping, a scalar.
-        skipped: 1 where something was not finite and nothing was applied, else 0; a scalar.
+        norm: norm of the gradients before clipping, a scalar.
+        skipped: 1 if something was not finite and the update was skipped, else 0; a scalar.
     """
 
     norm: Tensor
@@ -36,24 +36,23 @@ class Applied(NamedTuple):
 
 
 class Strategy(ABC):
-    """One per run. What is implemented here is a model that every process holds as a whole.
+    """Distribution and update of the model, one object per run. By default, every process holds the whole model.
 
-    The trainer calls, in this order: :meth:`setup`; :meth:`place`, which gives memory and values to a model on the meta
-    device; :meth:`load_weights`, if the run does not begin with new weights; :meth:`wrap`; :meth:`make_optimizer`. In
-    each step it calls :meth:`forward_backward` for every micro-batch, then :meth:`apply`. It ends with
-    :meth:`teardown`.
+    The trainer calls, in this order: :meth:`setup`; :meth:`place`, which allocates and initialises a model on the meta
+    device; :meth:`load_weights`, if the run starts from saved weights; :meth:`wrap`; :meth:`make_optimizer`. In each
+    step it calls :meth:`forward_backward` for every micro-batch, then :meth:`apply`. It ends with :meth:`teardown`.
 
-    A strategy that cuts weights implements :meth:`shard`, :meth:`part` and :meth:`whole`; placing, loading and saving
-    then work for its parts.
+    A strategy that shards weights implements :meth:`shard`, :meth:`part` and :meth:`whole`; placing, loading and saving
+    then work with its parts.
 
     Attributes:
-        processes: that train together; with the ``rank`` of this one.
-        device: where this process computes.
-        options: the plain keys of ``train:``.
-        optimizer: as :meth:`make_optimizer` has made it.
+        processes: processes that train together, with the ``rank`` of this one.
+        device: device on which this process computes.
+        options: plain keys of ``train:``.
+        optimizer: result of :meth:`make_optimizer`.
     """
 
-    #: False: the weights of a process are parts of the model's.
+    #: False if each process only holds parts of the model's weights.
     replicated: ClassVar[bool] = True
 
     processes: ProcessGroup
@@ -67,7 +66,7 @@ class Strategy(ABC):
 
     @property
     def rank(self) -> int:
-        """Number of this process; rank 0 writes."""
+        """Index of this process; rank 0 writes."""
         return self.processes.rank
 
     @property
@@ -76,10 +75,10 @@ class Strategy(ABC):
         return self.processes.world_size
 
     def setup(self, options: TrainOptions) -> None:
-        """Join the other processes, as the options of ``train:`` say.
+        """Join the other processes, according to the options of ``train:``.
 
         Raises:
-            TPError: the device is not there, or the other processes did not come.
+            TPError: the device is missing, or the other processes did not join in time.
         """
         self.options = options
         self.device = self.processes.join(options.device)
@@ -91,43 +90,45 @@ class Strategy(ABC):
     # -- the model ---------------------------------------------------------------------------------------------
 
     def place(self, model: Model, seed: int) -> None:
-        """Give memory and initial values to a model on the meta device.
+        """Allocate and initialise a model on the meta device.
 
-        The values are those that ``single`` draws with the same seed: each module's are drawn as a whole, then cut.
+        The values equal those of ``single`` with the same seed: each module's weights are drawn as a whole, then
+        sharded.
         """
         self.shard(model)
         model.materialise(self.device).initialise(seed, self._cut())
 
     def shard(self, model: Model) -> None:
-        """Cut the weights of a model on the meta device: replace parameters by those of which a process has a part."""
+        """Shard the weights of a model on the meta device: each process gets a part of each parameter."""
 
     def part(self, values: Tensor, like: Tensor) -> Tensor:
         """This process's part of whole values, in the layout of ``like``, a tensor of the model or of the optimizer."""
         return values
 
     def whole(self, tensor: Tensor) -> Tensor:
-        """The values of all processes' parts, joined. Every process calls this; only the first needs the result."""
+        """The whole tensor, joined from all parts. Every process calls this; only the first needs the result."""
         return tensor
 
     def load_weights(
         self, model: Model, tensors: Mapping[str, Tensor], optional: Iterable[str] = ()
     ) -> tuple[list[str], list[str]]:
-        """Copy whole values into the model, as :meth:`tp_core.Model.load_weights` does."""
+        """Load whole tensors into the model, like :meth:`tp_core.Model.load_weights`."""
         return model.load_weights(tensors, optional, self._cut())
 
     def _cut(self) -> Any:
         return None if self.replicated else self.part
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """The module whose call trains a model.
+        """Wrap the module that the training calls.
 
         Args:
-            module: (batch, denominators) → :class:`tp_core.ModelOutput`: the model, or what hooks make of its forward.
+            module: (batch, denominators) → :class:`tp_core.ModelOutput`: the model, or its forward pass changed by
+                hooks.
         """
         return module
 
     def sync_buffers(self, model: Model) -> None:
-        """Give all processes the buffers of the first one, such as statistics that each takes of its own share."""
+        """Copy the first process's buffers to all processes; batch statistics may differ between processes."""
         if self.world_size > 1:
             for buffer in model.buffers():
                 self.processes.broadcast(buffer)
@@ -138,30 +139,30 @@ class Strategy(ABC):
         """The optimizer of the wrapped model's parameters.
 
         Args:
-            groups: as :func:`tp_core.training.optimizers.groups.checked_groups` gives them.
+            groups: groups returned by :func:`tp_core.training.optimizers.groups.checked_groups`.
         """
         self.optimizer = build_optimizer(config, groups)
         self._update = Update(self.optimizer, self, self.options.clip_norm, self.options.precision == "fp16")
         return self.optimizer
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The context of a forward pass in the precision of the options."""
+        """The autocast context of a forward pass, in the precision of the options."""
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.options.precision)
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
     def forward(self, module: nn.Module, batch: Batch, denominators: Mapping[str, Tensor] | None) -> ModelOutput:
-        """The output of what :meth:`wrap` gave; its loss is the one to call ``backward`` on."""
+        """The output of the wrapped module; call ``backward`` on its loss."""
         output: ModelOutput = module(batch, denominators)
         return output
 
     def forward_backward(
         self, module: nn.Module, batch: Batch, denominators: Mapping[str, Tensor] | None, last: bool
     ) -> ModelOutput:
-        """One pass forward and backward. Gradients add up, over processes in the step's last pass.
+        """One forward and backward pass. Gradients accumulate; the step's last pass sums them over processes.
 
         Args:
-            module: as :meth:`wrap` gave it.
-            denominators: per target, the number of elements in the whole step; None for those of the batch.
+            module: result of :meth:`wrap`.
+            denominators: number of elements in the whole step, for each target; None for those of the batch.
             last: True for the last pass of the step.
         """
         with contextlib.nullcontext() if last else self.no_sync(module), self.autocast():
@@ -170,18 +171,18 @@ class Strategy(ABC):
         return output
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of a loss, which is this process's part of the step's."""
-        # What several processes have is averaged, and their parts of the loss add up.
+        """Compute the gradients of this process's share of the step's loss."""
+        # Gradients are averaged over processes, but the shares of the loss must be summed.
         loss = loss * self.world_size if self.world_size > 1 else loss
         scaled = loss if self._update.scale is None else loss * self._update.scale
         scaled.backward()  # type: ignore[no-untyped-call]
 
     def no_sync(self, module: nn.Module) -> AbstractContextManager[Any]:
-        """A context in which gradients stay on their process."""
+        """A context in which gradients are not exchanged between processes."""
         return contextlib.nullcontext()
 
     def gradient(self, parameter: nn.Parameter) -> Tensor | None:
-        """The gradient so far in this step, of all processes and without the loss's scale; a copy, or None.
+        """Copy of a parameter's gradient so far in this step, over all processes and without the loss scale; or None.
 
         Every process calls this, for passes that depend on a gradient (``tp_further_passes``).
         """
@@ -193,33 +194,33 @@ class Strategy(ABC):
         return found if self._update.scale is None else found / self._update.scale
 
     def gradient_norm(self, parameters: list[nn.Parameter]) -> Tensor:
-        """Norm of all gradients, over all processes' parts; a scalar on the device."""
+        """Norm of all gradients over all processes' parts; a scalar on the device."""
         gradients = [p.grad for p in parameters if p.grad is not None]
         return torch.nn.utils.get_total_norm(gradients)
 
     def apply(self, lr: float) -> Applied:
-        """Update the weights: divide the gradients by the scale, clip their norm, step, and clear them.
+        """Update the weights: unscale the gradients, clip their norm, step, and clear them.
 
-        Nothing is applied where something is not finite; the scale adapts.
+        If something is not finite, the update is skipped; the loss scale adapts.
 
         Args:
-            lr: scheduled learning rate, of which each parameter group has the part ``lr_factor``.
+            lr: scheduled learning rate; each parameter group uses its share ``lr_factor``.
         """
         return Applied(*self._update(lr))
 
     @property
     def adapts_scale(self) -> bool:
-        """True if half-precision gradients may overflow, after which the loss's scale adapts."""
+        """True if half-precision gradients may overflow; the loss scale then adapts."""
         return self._update.scale is not None
 
     # -- state: every process calls these, and the first one writes what they give ------------------------------------
 
     def model_state(self, model: Model) -> dict[str, Tensor]:
-        """The weights as a whole, by name; those of the first process are written."""
+        """The whole weights, by name; those of the first process are written."""
         return {name: self.whole(value) for name, value in model.weights().items()}
 
     def optimizer_state(self) -> dict[str, Any]:
-        """The optimizer's state as a whole; that of the first process is written."""
+        """The whole optimizer state; that of the first process is written."""
         state = self.optimizer.state_dict()
         if self.replicated:
             return state
@@ -227,10 +228,10 @@ class Strategy(ABC):
         return {**state, "state": kept}
 
     def load_optimizer_state(self, state: dict[str, Any]) -> None:
-        """Take over the optimizer's whole state.
+        """Load the whole optimizer state.
 
         Raises:
-            ValueError: the parameters are not the same.
+            ValueError: the parameters differ.
         """
         self.optimizer.load_state_dict(state)
         if not self.replicated:
@@ -240,11 +241,11 @@ class Strategy(ABC):
                         own[name] = self.part(value, parameter)
 
     def scale_state(self) -> dict[str, Any]:
-        """The loss's scale; empty where there is none."""
+        """The loss scale; empty if there is none."""
         return self._update.state()
 
     def load_scale_state(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`scale_state` gave."""
+        """Load the result of :meth:`scale_state`."""
         self._update.load(state)
 
     def _joined(self, value: Any) -> Any:

@@ -21,15 +21,15 @@ from tp_core.training.strategies.options import DdpConfig
 if TYPE_CHECKING:
     from tp_core.interfaces import Batch
 
-#: What torch says of ``static_graph`` where steps do not train the same parameters.
+#: Parts of torch's errors if ``static_graph`` is set, but steps train different parameters.
 _NOT_STATIC = ("training graph has changed", "static_graph set to True")
 
 
 class DdpStrategy(Strategy):
-    """Every process holds the model; gradients are averaged during the last backward pass of a step.
+    """Every process holds the whole model; gradients are averaged during the last backward pass of a step.
 
     Raises:
-        TPError: the environment does not say rightly which process this is.
+        TPError: the environment variables are inconsistent.
     """
 
     def __init__(self, config: DdpConfig) -> None:
@@ -37,7 +37,7 @@ class DdpStrategy(Strategy):
         self.config = config
         self.processes = TorchGroup(config.start_timeout, "train.strategy.ddp.start_timeout")
         self._parameters: list[tuple[str, nn.Parameter]] = []
-        self._untrained: list[bool] | None = None  # of static_graph: which of them had no gradient at the first step
+        self._untrained: list[bool] | None = None  # static_graph: True without a gradient in the first step
 
     def wrap(self, module: nn.Module) -> nn.Module:
         self._parameters = list(module.named_parameters())
@@ -49,8 +49,8 @@ class DdpStrategy(Strategy):
             bucket_cap_mb=self.config.bucket_mb,
             gradient_as_bucket_view=True,
             static_graph=self.config.static_graph,
-            # A batch need not reach all parameters: targets and streams that it has nothing for, parts that no target
-            # reads, branches that depend on the data. To look takes 0.3 ms of a step of a BERT-base.
+            # A batch need not reach all parameters: it may lack inputs of targets and streams, some parts are read by
+            # no target, and branches may depend on the data. The search costs 0.3 ms of a step of a BERT-base.
             find_unused_parameters=not self.config.static_graph,
         )
 
@@ -83,8 +83,8 @@ class DdpStrategy(Strategy):
     def no_sync(self, module: nn.Module) -> AbstractContextManager[Any]:
         assert isinstance(module, DistributedDataParallel)
         if self.config.static_graph and self._untrained is None:
-            # Torch learns the graph from the first backward pass, which has to be one that averages. What is averaged
-            # already, the next pass leaves as it is.
+            # Torch learns the graph from the first backward pass, which must average gradients. Averaged gradients stay
+            # unchanged in the next pass.
             return contextlib.nullcontext()
         return module.no_sync()
 

@@ -1,4 +1,4 @@
-"""A model as torch's DistributedDataParallel has to see it: its result is a tensor."""
+"""Wraps a model so that it returns a tensor, as torch's DistributedDataParallel requires."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tp_core.model_output import ModelOutput
 
 
 class LossAlone(nn.Module):
-    """Gives the loss of a model alone, and keeps the rest of its output for :meth:`take`.
+    """Returns only the loss of a model; :meth:`take` returns the rest of the output.
 
-    DistributedDataParallel begins its work where the gradient of a tensor arrives that the module has given back. It
-    does not look for tensors inside other objects.
+    DistributedDataParallel starts its work when the gradient of a returned tensor arrives. It does not look for tensors
+    inside other objects.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -31,17 +31,17 @@ class LossAlone(nn.Module):
         return output.loss
 
     def take(self) -> ModelOutput:
-        """The output that the last loss belongs to, once."""
+        """The output of the last loss; it can be taken once."""
         output, self._output = self._output, None
         assert output is not None
         return output
 
 
 def forgo_warning() -> None:
-    """Use up a warning that torch gives once in a process: that it looks for unused parameters and finds none.
+    """Trigger torch's one-time warning about searching for unused parameters, so that it is not shown later.
 
-    It is printed past Python's filters, unless a function that is written in C++ and calls Python is on the stack.
-    Every process must call this at the same time.
+    Torch prints it past Python's filters, unless a C++ function that calls Python is on the stack. Every process must
+    call this at the same time.
     """
     tiny = DistributedDataParallel(nn.Linear(1, 1), find_unused_parameters=True)
 

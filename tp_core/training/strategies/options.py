@@ -8,7 +8,7 @@ from pydantic import Field
 from tp_core.errors import TPError
 from tp_core.options.base import Problem
 from tp_core.options.strategy import StrategyConfig
-from tp_core.processes.launch import as_told, launch
+from tp_core.processes.launch import launch, start_error
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AutoConfig(StrategyConfig):
-    """``ddp`` under torchrun with several processes, else ``single``."""
+    """``ddp`` under torchrun with several processes, otherwise ``single``."""
 
     def build(self) -> "Strategy":
         return SingleConfig().build() if launch().world_size == 1 else DdpConfig().build()
@@ -31,7 +31,7 @@ class SingleConfig(StrategyConfig):
         started = launch().world_size
         if started > 1:
             message = f"train.strategy: single is for one process, and WORLD_SIZE says that there are {started}"
-            raise as_told(TPError(message))
+            raise start_error(TPError(message))
         return super().build()
 
 
@@ -41,13 +41,13 @@ class DdpConfig(StrategyConfig):
     implementation: ClassVar[str] = "tp_core.training.strategies.ddp:DdpStrategy"
 
     bucket_mb: float | None = Field(
-        None, gt=0, description="MB of gradients that are averaged together; unset: 25, and 1 for those that come first"
+        None, gt=0, description="MB of gradients that are averaged together; default: 25, and 1 for the first bucket"
     )
     static_graph: bool = Field(
-        False, description="promise that every step trains the same parameters, which spares looking for them each time"
+        False, description="promise that every step trains the same parameters; saves the search for unused parameters"
     )
     start_timeout: float = Field(
-        300, gt=0, le=86400, description="seconds within which all processes must be there at the start"
+        300, gt=0, le=86400, description="maximum seconds to wait for all processes at the start"
     )
 
     def check_training(self, spec: "Spec") -> Iterator[Problem]:

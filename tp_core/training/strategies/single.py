@@ -7,7 +7,7 @@ from tp_core.training.strategies.options import SingleConfig
 
 
 class SingleStrategy(Strategy):
-    """The model as it is."""
+    """Keeps the model unchanged on one device."""
 
     def __init__(self, config: SingleConfig) -> None:
         super().__init__()

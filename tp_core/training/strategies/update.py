@@ -1,4 +1,4 @@
-"""One parameter update: unscale, clip, and leave everything as it is when a gradient is not finite."""
+"""Parameter update: unscale, clip, and skip the update if a gradient is not finite."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _GROWTH_INTERVAL = 2000
 class Update:
     """Applies an optimizer step without waiting for the device.
 
-    Optimizers take the gradients' divisor and a "do not apply" flag as tensors, so that a bad step needs no decision by
-    the host, and clipping costs the fused ones no pass over the gradients. The flag is read where torch has no kernels
-    of that kind for the parameters, and for optimizers that are none of :class:`Optimizer`.
+    Optimizers take the gradients' divisor and a skip flag as tensors. So the host need not decide about bad steps, and
+    clipping needs no extra pass over the gradients for fused optimizers. The host only reads the flag if torch lacks
+    such kernels for the parameters, or if the optimizer is not an :class:`Optimizer`.
 
     Args:
-        strategy: gives the gradients' norm and the device.
-        half: True if gradients are in half precision, and the loss is scaled to keep them in range.
+        strategy: provides the norm of the gradients and the device.
+        half: True if gradients are in half precision; the loss is then scaled to keep them in range.
     """
 
     def __init__(
@@ -39,13 +39,14 @@ class Update:
             self._streak = torch.zeros((), dtype=torch.int32, device=strategy.device)
 
     def __call__(self, lr: float) -> tuple[Tensor, Tensor]:
-        """Apply the gradients that have been added up, then clear them.
+        """Apply the accumulated gradients, then clear them.
 
         Args:
-            lr: scheduled learning rate, of which each group has the part ``lr_factor``.
+            lr: scheduled learning rate; each group uses its share ``lr_factor``.
 
         Returns:
-            The gradient norm before clipping, and a flag: 1 when something was not finite and nothing was applied.
+            The gradient norm before clipping, and a flag that is 1 if something was not finite and the update was
+            skipped.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_factor"]

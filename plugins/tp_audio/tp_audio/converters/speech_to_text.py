@@ -8,7 +8,7 @@ from tp_audio.embeddings.speech_options import SpeechConfig
 from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
-from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
+from tp_core.interop.rules import Copy, Ignored, Same, Stacked, WeightRule, below
 from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
 from tp_core.modules.embeddings.sinusoidal_options import SinusoidalPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
@@ -136,9 +136,9 @@ class SpeechToTextConverterConfig(ConverterConfig):
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         return {"speech_text": {"num_mel_bins": config["input_feat_per_channel"] * config["input_channels"]}}
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         word = "model.decoder.embed_tokens.weight"
-        output: Entry = Same("lm_head.weight", "targets.lm.output.weight", vocabulary=True)
+        output: WeightRule = Same("lm_head.weight", "targets.lm.output.weight", vocabulary=True)
         if config["tie_word_embeddings"]:
             output = Copy("lm_head.weight", of=word, output=True)
         return [
@@ -163,7 +163,7 @@ def _layers(config: Mapping[str, Any], side: str) -> dict[str, Any]:
     }
 
 
-def _side(side: str, heads: int) -> list[Entry]:
+def _side(side: str, heads: int) -> list[WeightRule]:
     """The rules of the encoder or the decoder, with its number of heads."""
     layer, ours = f"model.{side}.layers.{{layer}}", f"{side}.layers.{{layer}}"
     return [
@@ -178,7 +178,7 @@ def _side(side: str, heads: int) -> list[Entry]:
     ]
 
 
-def _cross_attention(heads: int) -> list[Entry]:
+def _cross_attention(heads: int) -> list[WeightRule]:
     layer, ours = "model.decoder.layers.{layer}", "decoder.layers.{layer}"
     attention = f"{layer}.encoder_attn"
     return [

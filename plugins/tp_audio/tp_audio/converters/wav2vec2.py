@@ -56,7 +56,7 @@ class Wav2Vec2FamilyConfig(SpeechFamilyConfig):
             "feat_quantizer_dropout": target.dropout,
         }
 
-    def weights(self, config: "Keys") -> Sequence[Entry]:
+    def weights(self, config: "Keys") -> Sequence[WeightRule]:
         ours = "targets.wav2vec2"
         return [
             *super().weights(config),

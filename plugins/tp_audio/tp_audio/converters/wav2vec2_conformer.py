@@ -8,7 +8,7 @@ from tp_audio.converters.wav2vec2 import Wav2Vec2FamilyConfig
 from tp_audio.encoders.conformer_options import ConformerConfig
 from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
-from tp_core.interop.rules import Computed, Entry, Rule, Same, Shape, Stacked, below
+from tp_core.interop.rules import Computed, Rule, Same, Shape, Stacked, WeightRule, below
 from tp_core.modules.positions.options import NoPositionsConfig
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Wav2Vec2ConformerConverterConfig(Wav2Vec2FamilyConfig):
             "initializer_range": encoder.init_std,
         }
 
-    def position_rules(self, config: Mapping[str, Any]) -> list[Entry]:
+    def position_rules(self, config: Mapping[str, Any]) -> list[WeightRule]:
         """The rules of the position convolution, which transformers stores but never uses."""
         size, width = config["hidden_size"], config["num_conv_pos_embeddings"]
         shape = (size, size // config["num_conv_pos_embedding_groups"], width)
@@ -136,14 +136,14 @@ class Wav2Vec2ConformerConverterConfig(Wav2Vec2FamilyConfig):
             unread("parametrizations.weight.original1", shape),
         ]
 
-    def front(self, config: "Keys") -> list[Entry]:
+    def front(self, config: "Keys") -> list[WeightRule]:
         return super().front(config | {"do_stable_layer_norm": True})
 
-    def body(self, config: Mapping[str, Any]) -> list[Entry]:
+    def body(self, config: Mapping[str, Any]) -> list[WeightRule]:
         layer, ours = f"{self.prefix}encoder.layers.{{layer}}", "encoder.layers.{layer}"
         attention, convolution = f"{layer}.self_attn", f"{layer}.conv_module"
         projections, heads = below(attention, "linear_q", "linear_k", "linear_v"), config["num_attention_heads"]
-        rules: list[Entry] = [
+        rules: list[WeightRule] = [
             Stacked(projections, f"{ours}.mixer.qkv", groups=heads),
             Same(f"{attention}.linear_out", f"{ours}.mixer.output"),
             Same(f"{attention}.linear_pos", f"{ours}.mixer.positions.distance"),

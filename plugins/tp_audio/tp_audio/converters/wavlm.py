@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tp_audio.converters.speech_family import SpeechFamilyConfig
 from tp_audio.positions.options import GatedRelativeConfig
 from tp_core.interop import parts
-from tp_core.interop.rules import Entry, Same
+from tp_core.interop.rules import Same, WeightRule
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.mixers.attention_options import AttentionConfig
 
@@ -42,7 +42,7 @@ class WavLMConverterConfig(SpeechFamilyConfig):
         buckets = {"num_buckets": positions.buckets, "max_bucket_distance": positions.max_distance}
         return super().encoder_config(spec) | buckets
 
-    def body(self, config: Mapping[str, Any]) -> list[Entry]:
+    def body(self, config: Mapping[str, Any]) -> list[WeightRule]:
         layer, ours = "wavlm.encoder.layers.{layer}.attention", "encoder.layers.{layer}.mixer.positions"
         return [
             *super().body(config),

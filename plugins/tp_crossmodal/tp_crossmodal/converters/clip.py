@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
-from tp_core.interop.rules import Entry, Ignored, Rule, Same, Shape, Stacked, below
+from tp_core.interop.rules import Ignored, Rule, Same, Shape, Stacked, WeightRule, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.feed_forwards.options import DenseConfig
@@ -184,7 +184,7 @@ class ClipConverterConfig(ConverterConfig):
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         return {"image_text_pair": {"max_length": config["text_config"]["max_position_embeddings"]}}
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         text, image = "streams.text", "streams.image"
         theirs, ours = "vision_model.embeddings", f"{image}.embedding"
         return [
@@ -243,7 +243,7 @@ def _layers_config(encoder: TransformerConfig) -> dict[str, Any]:
     }
 
 
-def _layer_rules(model: str, stream: str, heads: int) -> list[Entry]:
+def _layer_rules(model: str, stream: str, heads: int) -> list[WeightRule]:
     theirs, ours = f"{model}.encoder.layers.{{layer}}", f"{stream}.encoder.layers.{{layer}}"
     return [
         Stacked(below(f"{theirs}.self_attn", "q_proj", "k_proj", "v_proj"), f"{ours}.mixer.qkv", groups=heads),

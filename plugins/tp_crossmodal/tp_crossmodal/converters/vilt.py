@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
-from tp_core.interop.rules import AsRow, Computed, Copy, Entry, Ignored, Same, Shape, Stacked, below
+from tp_core.interop.rules import AsRow, Computed, Copy, Ignored, Same, Shape, Stacked, WeightRule, below
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.feed_forwards.options import DenseConfig
 from tp_core.modules.mixers.attention_options import AttentionConfig
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
 
 
-def unused_pooler(name: str, size: int) -> list[Entry]:
+def unused_pooler(name: str, size: int) -> list[WeightRule]:
     """Rules for a dense layer that transformers stores but no head uses. It is written as zeros."""
 
     def zeros(shape: Shape) -> Computed:
@@ -142,13 +142,13 @@ class ViltConverterConfig(ConverterConfig):
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         return {"image_text": {"max_length": config["max_position_embeddings"]}}
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         theirs, ours = "vilt.embeddings", "embedding.parts.word_patch"
         text = f"{theirs}.text_embeddings"
         layer, own = "vilt.encoder.layer.{layer}", "encoder.layers.{layer}"
         projections = below(f"{layer}.attention.attention", "query", "key", "value")
         word, matrix = f"{text}.word_embeddings.weight", "mlm_score.decoder.weight"
-        output: Entry = Same(matrix, "targets.mlm.output.weight", vocabulary=True)
+        output: WeightRule = Same(matrix, "targets.mlm.output.weight", vocabulary=True)
         if config["tie_word_embeddings"]:
             output = Copy(matrix, of=word, output=True)
         return [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.activations import activation
-from tp_core.interop.rules import Entry, Rule, Same, Shape
+from tp_core.interop.rules import Rule, Same, Shape, WeightRule
 from tp_crossmodal.embeddings.region_options import RegionConfig
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
 
@@ -106,7 +106,7 @@ class VisualBertConverterConfig(BertFamilyConfig):
         )  # the maximum length of texts when the published models were trained
         return {"region_text": {"region_size": config["visual_embedding_dim"], "max_length": length}}
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         theirs, ours = "visual_bert.embeddings", "embedding.parts.region"
         tables = (f"{theirs}.visual_position_embeddings.weight", f"{theirs}.visual_token_type_embeddings.weight")
         rows = (config["max_position_embeddings"], config["type_vocab_size"])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.interop.rules import Entry, Same, below
+from tp_core.interop.rules import Same, WeightRule, below
 from tp_text.converters import common
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
 
@@ -63,7 +63,7 @@ class AlbertConverterConfig(BertFamilyConfig):
             found["bert"]["sentence_task"] = "order"
         return found
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         ours = "encoder.layers.0"
         return [
             *self.embeddings(config),

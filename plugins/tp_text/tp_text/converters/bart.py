@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
-from tp_core.interop.rules import AsRow, Computed, Copy, Entry, Ignored, Same, Stacked, below
+from tp_core.interop.rules import AsRow, Computed, Copy, Ignored, Same, Stacked, WeightRule, below
 from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
@@ -140,7 +140,7 @@ class BartFamilyConfig(ConverterConfig):
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         return {"mt": {"max_length": config["max_position_embeddings"], "start": self.start}}
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         shared = "model.shared.weight"
         bias = config.get("final_logits_bias", False)
         return [
@@ -153,7 +153,7 @@ class BartFamilyConfig(ConverterConfig):
             AsRow("final_logits_bias", "targets.lm.output.bias") if bias else Ignored("final_logits_bias", zero=True),
         ]
 
-    def side(self, config: Mapping[str, Any], side: str) -> list[Entry]:
+    def side(self, config: Mapping[str, Any], side: str) -> list[WeightRule]:
         """Conversion rules of the encoder or the decoder."""
         layer, ours, norm = f"model.{side}.layers.{{layer}}", f"{side}.layers.{{layer}}", self._norm()
         projections = below(f"{layer}.self_attn", "q_proj", "k_proj", "v_proj")
@@ -166,7 +166,7 @@ class BartFamilyConfig(ConverterConfig):
             Same(f"{layer}.final_layer_norm", f"{ours}.feed_forward_residual.{norm}"),
         ]
 
-    def cross_attention(self, config: Mapping[str, Any]) -> list[Entry]:
+    def cross_attention(self, config: Mapping[str, Any]) -> list[WeightRule]:
         """Conversion rules of the decoder's cross-attention."""
         layer, ours = "model.decoder.layers.{layer}", "decoder.layers.{layer}"
         attention, heads = f"{layer}.encoder_attn", config["decoder_attention_heads"]
@@ -202,7 +202,7 @@ class BartConverterConfig(BartFamilyConfig):
         length = parts.embedding(spec, LearnedPositionConfig).max_length
         return {**super().to_config(spec, architecture), "max_position_embeddings": length}
 
-    def side(self, config: Mapping[str, Any], side: str) -> list[Entry]:
+    def side(self, config: Mapping[str, Any], side: str) -> list[WeightRule]:
         embedding = _SIDES[side]
         return [
             Same(f"model.{side}.embed_positions.weight", f"{embedding}.parts.pos.table.weight"),
@@ -236,7 +236,7 @@ class PegasusConverterConfig(BartFamilyConfig):
     def positions(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return {"sinusoidal": {"layout": "halves"}}
 
-    def side(self, config: Mapping[str, Any], side: str) -> list[Entry]:
+    def side(self, config: Mapping[str, Any], side: str) -> list[WeightRule]:
         shape = (config["max_position_embeddings"], config["d_model"])
         return [
             Computed(f"model.{side}.embed_positions.weight", shape, lambda: _sinusoids(*shape)),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
-from tp_core.interop.rules import Copy, Entry, Ignored, Same, WithConstant, below
+from tp_core.interop.rules import Copy, Ignored, Same, WeightRule, WithConstant, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.targets.classification_options import ClassificationConfig
@@ -134,11 +134,11 @@ class BertFamilyConfig(ConverterConfig):
             return {"cls": {**length, **({"labels": names} if names else {})}}
         return {"bert" if "sp" in heads else "mlm": length}
 
-    def embeddings(self, config: Mapping[str, Any]) -> list[Entry]:
+    def embeddings(self, config: Mapping[str, Any]) -> list[WeightRule]:
         """Conversion rules of the embeddings."""
         theirs, ours = f"{self.prefix}embeddings", "embedding.parts"
         tables = (f"{theirs}.position_embeddings.weight", f"{theirs}.token_type_embeddings.weight")
-        rules: list[Entry] = [
+        rules: list[WeightRule] = [
             Same(f"{theirs}.word_embeddings.weight", f"{ours}.word.table.weight", vocabulary=True),
             Same(f"{theirs}.LayerNorm", "embedding.norm"),
             Ignored(f"{theirs}.position_ids"),
@@ -148,7 +148,7 @@ class BertFamilyConfig(ConverterConfig):
             return [*rules, WithConstant(tables, f"{ours}.pos.table.weight")]
         return [*rules, Same(tables[0], f"{ours}.pos.table.weight"), Same(tables[1], f"{ours}.seg.table.weight")]
 
-    def body(self, config: Mapping[str, Any]) -> list[Entry]:
+    def body(self, config: Mapping[str, Any]) -> list[WeightRule]:
         """Conversion rules of everything except the heads."""
         layer, ours = f"{self.prefix}encoder.layer.{{layer}}", "encoder.layers.{layer}"
         projections = below(f"{layer}.attention.self", "query", "key", "value")
@@ -163,7 +163,7 @@ class BertFamilyConfig(ConverterConfig):
         ]
 
 
-def output_matrix(decoder: str, bias: str, word: str, tied: bool) -> list[Entry]:
+def output_matrix(decoder: str, bias: str, word: str, tied: bool) -> list[WeightRule]:
     """Conversion rules of an output matrix whose bias is stored twice: in the matrix and as a separate tensor.
 
     Args:
@@ -205,7 +205,7 @@ class BertConverterConfig(BertFamilyConfig):
     )
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("classifier_dropout",)}
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         return [
             *self.body(config),
             Same("bert.pooler.dense", "targets.sp.dense"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
-from tp_core.interop.rules import Entry, Same
+from tp_core.interop.rules import Same, WeightRule
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
@@ -85,7 +85,7 @@ class BloomConverterConfig(ConverterConfig):
         length = config.get("seq_length") or 2048  # ALiBi has no maximum length; this is the training length
         return common.causal_processor(length, self.architectures[architecture])
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         layer, ours = "transformer.h.{layer}", "encoder.layers.{layer}"
         return [
             Same("transformer.word_embeddings.weight", "embedding.parts.word.table.weight", vocabulary=True),

@@ -7,7 +7,7 @@ from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.class_names import class_names as class_names
 from tp_core.interop.class_names import label_names as label_names
-from tp_core.interop.rules import Copy, Entry, Same, Stacked, below
+from tp_core.interop.rules import Copy, Same, Stacked, WeightRule, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.feed_forwards.options import DenseConfig
 from tp_core.modules.layers.transformer_options import LayerOptions
@@ -53,7 +53,7 @@ def norm_eps(options: LayerOptions) -> float:
     return parts.part(options, "norm", LayerNormConfig).eps
 
 
-def projections(theirs: tuple[str, ...], ours: str, heads: int, groups: int | None = None) -> Entry:
+def projections(theirs: tuple[str, ...], ours: str, heads: int, groups: int | None = None) -> WeightRule:
     """Conversion rule of the query, key and value projections of a mixer.
 
     Args:
@@ -87,14 +87,14 @@ def labels(config: Mapping[str, Any]) -> int:
     return count
 
 
-def language_model(word: str, tied: bool) -> list[Entry]:
+def language_model(word: str, tied: bool) -> list[WeightRule]:
     """Conversion rules of a language model's output matrix, which may be tied to the word embedding."""
     if tied:
         return [Copy("lm_head.weight", of=word, output=True)]
     return [Same("lm_head.weight", "targets.lm.output.weight", vocabulary=True)]
 
 
-def gated_decoder(config: Mapping[str, Any], norms: Mapping[str, str]) -> list[Entry]:
+def gated_decoder(config: Mapping[str, Any], norms: Mapping[str, str]) -> list[WeightRule]:
     """Conversion rules of LLaMA and its descendants: word embedding, attention, gated feed-forward, output matrix.
 
     Args:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
-from tp_core.interop.rules import Copy, Entry, Ignored, Same, below
+from tp_core.interop.rules import Copy, Ignored, Same, WeightRule, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.targets.classification_options import ClassificationConfig
@@ -117,10 +117,10 @@ class DistilBertConverterConfig(ConverterConfig):
             return {"cls": {**length, **({"labels": names} if names else {})}}
         return {"mlm": length}
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         embeddings, layer = "distilbert.embeddings", "distilbert.transformer.layer.{layer}"
         ours, word = "encoder.layers.{layer}", f"{embeddings}.word_embeddings.weight"
-        output: list[Entry] = [Same("vocab_projector", "targets.mlm.output", vocabulary=True)]
+        output: list[WeightRule] = [Same("vocab_projector", "targets.mlm.output", vocabulary=True)]
         if config["tie_word_embeddings"]:
             output.append(Copy("vocab_projector.weight", of=word, output=True))
         return [

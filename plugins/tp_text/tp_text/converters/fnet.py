@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
-from tp_core.interop.rules import Computed, Entry, Ignored, Same
+from tp_core.interop.rules import Computed, Ignored, Same, WeightRule
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.mixers.fourier_options import FourierConfig
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
@@ -56,7 +56,7 @@ class FNetConverterConfig(BertFamilyConfig):
         return {}
 
     @staticmethod
-    def _unused_pooler(size: int) -> list[Entry]:
+    def _unused_pooler(size: int) -> list[WeightRule]:
         """Conversion rules of the pooler, which transformers' masked language model has but does not use."""
 
         def zeros(*shape: int) -> "Tensor":
@@ -70,7 +70,7 @@ class FNetConverterConfig(BertFamilyConfig):
             Computed(f"{name}.bias", (size,), lambda: zeros(size), checked=False),
         ]
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         layer, ours = "fnet.encoder.layer.{layer}", "encoder.layers.{layer}"
         return [
             *self.embeddings(config),

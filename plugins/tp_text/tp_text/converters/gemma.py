@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
-from tp_core.interop.rules import Entry, Same
+from tp_core.interop.rules import Same, WeightRule
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.feed_forwards.options import GatedConfig
 from tp_core.modules.mixers.attention_options import AttentionConfig
@@ -169,7 +169,7 @@ class Gemma2ConverterConfig(ConverterConfig):
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         return common.causal_processor(config["max_position_embeddings"], self.architectures[architecture])
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         norms = {
             "input_layernorm": "mixer_residual.before",
             "post_attention_layernorm": "mixer_residual.update",
@@ -218,7 +218,7 @@ class Gemma3TextConverterConfig(Gemma2ConverterConfig):
         inside = {SLIDING: super().rope({SLIDING: local})["rope_parameters"], FULL: keys["rope_parameters"]}
         return {**keys, "rope_local_base_freq": local.theta, "rope_parameters": inside}
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         theirs, ours = "model.layers.{layer}.self_attn", "encoder.layers.{layer}.mixer"
         norms = [Same(f"{theirs}.{one}_norm", f"{ours}.{other}_norm") for one, other in (("q", "query"), ("k", "key"))]
         return [*super().weights(config), *norms]

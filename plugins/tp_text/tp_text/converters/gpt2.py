@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
-from tp_core.interop.rules import Entry, Fused, Ignored, Same, Transposed
+from tp_core.interop.rules import Fused, Ignored, Same, Transposed, WeightRule
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.options.converter import ConverterConfig
@@ -105,7 +105,7 @@ class GPT2ConverterConfig(ConverterConfig):
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         return common.causal_processor(config["n_positions"], self.architectures[architecture])
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         layer, ours, heads = "transformer.h.{layer}", "encoder.layers.{layer}", config["n_head"]
         return [
             Same("transformer.wte.weight", "embedding.parts.word.table.weight", vocabulary=True),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
-from tp_core.interop.rules import Entry, Ignored
+from tp_core.interop.rules import Ignored, WeightRule
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.feed_forwards.options import GatedConfig
 from tp_core.modules.norms.options import RMSNormConfig
@@ -101,7 +101,7 @@ class LlamaConverterConfig(ConverterConfig):
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         return common.causal_processor(config["max_position_embeddings"], self.architectures[architecture])
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         norms = {
             "input_layernorm": "mixer_residual.before",
             "post_attention_layernorm": "feed_forward_residual.before",

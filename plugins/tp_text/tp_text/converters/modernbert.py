@@ -7,7 +7,7 @@ from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.keys import mark
-from tp_core.interop.rules import Copy, Entry, Fused, Same, parted
+from tp_core.interop.rules import Copy, Fused, Same, WeightRule, parted
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.feed_forwards.options import GatedConfig
 from tp_core.modules.mixers.attention_options import AttentionConfig
@@ -193,9 +193,9 @@ class ModernBertConverterConfig(ConverterConfig):
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         return {"mlm": {"max_length": config["max_position_embeddings"]}}
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         layer, ours, word = "model.layers.{layer}", "encoder.layers.{layer}", "model.embeddings.tok_embeddings.weight"
-        rules: list[Entry] = [
+        rules: list[WeightRule] = [
             Same(word, "embedding.parts.word.table.weight", vocabulary=True),
             Same("model.embeddings.norm", "embedding.norm"),
             Same(f"{layer}.attn_norm", f"{ours}.mixer_residual.before"),

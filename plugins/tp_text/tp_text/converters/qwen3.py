@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
 from tp_core.interop.keys import mark
-from tp_core.interop.rules import Entry, Same
+from tp_core.interop.rules import Same, WeightRule
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_text.converters import common
 from tp_text.converters.layer_types import FULL, SLIDING, layer_types, slices
@@ -77,7 +77,7 @@ class Qwen3ConverterConfig(LlamaConverterConfig):
             "max_window_layers": kinds.index(SLIDING) if widths else encoder.num_layers,
         }
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         layer, ours = "model.layers.{layer}.self_attn", "encoder.layers.{layer}.mixer"
         norms = [Same(f"{layer}.q_norm", f"{ours}.query_norm"), Same(f"{layer}.k_norm", f"{ours}.key_norm")]
         return [*super().weights(config), *norms]

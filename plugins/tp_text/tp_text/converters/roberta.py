@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
-from tp_core.interop.rules import Entry, Same
+from tp_core.interop.rules import Same, WeightRule
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
 
@@ -45,7 +45,7 @@ class RobertaConverterConfig(BertFamilyConfig):
             raise parts.MisfitError([message])
         return {**super().to_config(spec, architecture), "pad_token_id": padding}
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         return [
             *self.body(config),
             Same("classifier.dense", "targets.cls.dense"),

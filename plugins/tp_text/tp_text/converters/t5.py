@@ -7,7 +7,7 @@ from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.keys import mark
-from tp_core.interop.rules import Copy, Entry, Ignored, Same, Stacked, below
+from tp_core.interop.rules import Copy, Ignored, Same, Stacked, WeightRule, below
 from tp_core.modules.decoders.transformer_options import TransformerDecoderConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.feed_forwards.options import GatedConfig
@@ -140,7 +140,7 @@ class T5ConverterConfig(ConverterConfig):
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         return {"mt": {"max_length": _LENGTH, "start": "pad"}}
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         (gated, _), heads = _feed_forward_of(config), config["num_heads"]
         return [
             Same("shared.weight", "embedding.parts.word.table.weight", vocabulary=True),
@@ -174,7 +174,7 @@ def _feed_forward_of(config: Mapping[str, Any]) -> tuple[bool, str]:
     return bool(stored["is_gated_act"]), activation(stored, "dense_act_fn")
 
 
-def _side(side: str, feed_forward: int, gated: bool, heads: int) -> list[Entry]:
+def _side(side: str, feed_forward: int, gated: bool, heads: int) -> list[WeightRule]:
     """Conversion rules of the encoder or decoder; ``feed_forward`` is the index of the feed-forward sub-layer."""
     layer, ours = f"{side}.block.{{layer}}.layer", f"{side}.layers.{{layer}}"
     attention, dense = f"{layer}.0.SelfAttention", f"{layer}.{feed_forward}.DenseReluDense"
@@ -192,7 +192,7 @@ def _side(side: str, feed_forward: int, gated: bool, heads: int) -> list[Entry]:
     ]
 
 
-def _cross_attention(heads: int) -> list[Entry]:
+def _cross_attention(heads: int) -> list[WeightRule]:
     layer, ours = "decoder.block.{layer}.layer.1", "decoder.layers.{layer}"
     return [
         Same(f"{layer}.EncDecAttention.q", f"{ours}.cross_attention.query"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.errors import TPError
 from tp_core.interop import parts
-from tp_core.interop.rules import Entry, Ignored, Same, Stacked, below
+from tp_core.interop.rules import Ignored, Same, Stacked, WeightRule, below
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.mixers.attention_options import AttentionConfig
 from tp_vision.converters import common
@@ -117,7 +117,7 @@ class BeitConverterConfig(common.VisionConverterConfig):
         masked = {"masked_image": {"masking": "blockwise", "mask_ratio": 0.4}}  # as in the paper
         return masked if config["use_mask_token"] else {"plain_image": {}}
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         layer, ours = "beit.encoder.layer.{layer}", "encoder.layers.{layer}"
         attention = f"{layer}.attention.attention"
         queries, heads = below(attention, "query.weight", "key.weight", "value.weight"), config["num_attention_heads"]

@@ -9,7 +9,7 @@ from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.class_names import class_names as class_names
 from tp_core.interop.class_names import label_names as label_names
-from tp_core.interop.rules import AsRow, Entry, Rule, Same, Shape, Stacked, below
+from tp_core.interop.rules import AsRow, Rule, Same, Shape, Stacked, WeightRule, below
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.feed_forwards.options import DenseConfig
 from tp_core.modules.layers.transformer_options import TransformerOptions
@@ -245,7 +245,7 @@ class VisionConverterConfig(ConverterConfig):
     def written_notes(self, spec: "Spec") -> tuple[str, ...]:
         return positions_notes(spec)
 
-    def embedding_rules(self, config: Mapping[str, Any], patch: str) -> list[Entry]:
+    def embedding_rules(self, config: Mapping[str, Any], patch: str) -> list[WeightRule]:
         """Rules for the embeddings; ``patch`` is the name of the patch embedding in the model."""
         theirs, ours = f"{self.prefix}embeddings", f"embedding.parts.{patch}"
         return [
@@ -269,7 +269,7 @@ def layer_keys(options: TransformerOptions, hidden_size: int, prefix: str = "") 
     return named if prefix else {**named, "hidden_act": activation_name(dense.activation)}
 
 
-def layer_rules(layer: str, ours: str) -> list[Entry]:
+def layer_rules(layer: str, ours: str) -> list[WeightRule]:
     """Rules for the layers of a transformer, except the projections of queries, keys and values.
 
     Args:
@@ -285,6 +285,6 @@ def layer_rules(layer: str, ours: str) -> list[Entry]:
     ]
 
 
-def projections(layer: str, ours: str, heads: int) -> Entry:
+def projections(layer: str, ours: str, heads: int) -> WeightRule:
     """Rule for the projections of queries, keys and values."""
     return Stacked(below(f"{layer}.attention.attention", "query", "key", "value"), f"{ours}.mixer.qkv", groups=heads)

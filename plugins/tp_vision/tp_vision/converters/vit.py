@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.errors import TPError
 from tp_core.interop import parts
-from tp_core.interop.rules import Entry, Rule, Same, Shape
+from tp_core.interop.rules import Rule, Same, Shape, WeightRule
 from tp_core.modules.targets.classification_options import ClassificationConfig
 from tp_vision.converters import common
 from tp_vision.embeddings.options import pair
@@ -94,7 +94,7 @@ class VitConverterConfig(common.VisionConverterConfig):
             return {"masked_image": {}}
         return common.image_processor(config) if heads else {"plain_image": {}}
 
-    def weights(self, config: "Keys") -> Sequence[Entry]:
+    def weights(self, config: "Keys") -> Sequence[WeightRule]:
         layer = f"{self.prefix}{_LAYER}"
         (architecture,) = config.get("architectures") or [list(self.architectures)[-1]]
         return [
@@ -128,7 +128,7 @@ class DeitConverterConfig(VitConverterConfig):
             raise parts.MisfitError(["the patches have no distillation token"])
         return super().to_config(spec, architecture)
 
-    def weights(self, config: "Keys") -> Sequence[Entry]:
+    def weights(self, config: "Keys") -> Sequence[WeightRule]:
         return [
             *super().weights(config),
             Same("cls_classifier", "targets.deit.classifier"),

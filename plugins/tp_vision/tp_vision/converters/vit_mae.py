@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.interop import parts
-from tp_core.interop.rules import Computed, Entry, Same
+from tp_core.interop.rules import Computed, Same, WeightRule
 from tp_vision.converters import common
 from tp_vision.decoders.masked_options import MaskedDecoderConfig
 from tp_vision.embeddings.options import pair
@@ -97,11 +97,11 @@ class VitMaeConverterConfig(common.VisionConverterConfig):
 
         return Computed(name, (1, rows * columns + 1, size), values)
 
-    def weights(self, config: Mapping[str, Any]) -> Sequence[Entry]:
+    def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         layer, ours = "vit.encoder.layer.{layer}", "encoder.layers.{layer}"
         theirs, decoder = f"{_DECODER}{{layer}}", "decoder.layers.{layer}"
         (architecture,) = config.get("architectures") or ["ViTMAEModel"]
-        body: list[Entry] = [
+        body: list[WeightRule] = [
             *self.embedding_rules(config, "patch"),
             self._positions("vit.embeddings.position_embeddings", config, config["hidden_size"]),
             common.projections(layer, ours, config["num_attention_heads"]),
