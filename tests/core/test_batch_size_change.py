@@ -12,7 +12,7 @@ from tests.core.test_bucketing import LENGTHS, Lists, Numbers
 from tp_core.data.routing import Feed
 from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.data.sampling.loader import BatchPlan, training_batches
-from tp_core.data.sampling.mixture import DataSet, Turns
+from tp_core.data.sampling.mixture import DataSet, SetSchedule
 from tp_core.spec.sections.train import TrainOptions
 from tp_core.training.course import Course
 from tp_core.training.schedules.options import CosineConfig, LinearConfig

@@ -11,7 +11,7 @@ import click
 
 from tp_core.cli.usage import Failure
 from tp_core.errors import PeerFailedError, TPError, out_of_memory
-from tp_core.processes.launch import as_told, under_torchrun
+from tp_core.processes.launch import start_error, under_torchrun
 from tp_core.processes.shared import Processes, shared, world_size
 
 C = TypeVar("C", bound=click.Command)

@@ -13,8 +13,8 @@ from tp_core.evaluation.totals import JoinedRows, Totals, computed, divided, sta
 from tp_core.interfaces import Batch, Processor
 from tp_core.metrics.facts import MetricFacts
 from tp_core.model import Model
+from tp_core.processes.agreement import Agreement, Request, together
 from tp_core.processes.group import ProcessGroup
-from tp_core.processes.meeting import Agreement, Request, together
 from tp_core.processes.pause import NO_PAUSE, Pause
 from tp_core.processes.signals import InterruptedWaitError
 from tp_core.random_state import random_state_kept

@@ -57,8 +57,9 @@ def load_spec(
     if isinstance(settings, Mapping) or not all(isinstance(each, str) for each in settings):
         raise TPError(f"overrides: expected texts such as 'train.steps=100', got {overrides!r}")
     from tp_core.spec.checks.inference import check_inference
-    from tp_core.spec.checks.model import check_model, check_sets
+    from tp_core.spec.checks.model import check_model
     from tp_core.spec.checks.plugin_problems import plugin_errors_told
+    from tp_core.spec.checks.sets import check_sets
     from tp_core.spec.context import with_model_limits
 
     discovery.refresh()

@@ -106,7 +106,7 @@ class DataResolver:
     def vocabulary(self, tokenizer: Chosen[Any] | None) -> TokenizerFacts | None:
         if tokenizer is None:
             return None
-        from tp_core.spec.checks.model import read_vocabulary
+        from tp_core.spec.checks.vocabulary import read_vocabulary
 
         return read_vocabulary(tokenizer, self.root, self.problems)
 

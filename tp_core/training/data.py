@@ -10,8 +10,8 @@ from tp_core.data.cache.prepared import prepared_rows
 from tp_core.data.routing import Feed, route_of
 from tp_core.data.sampling.mixture import DataSet
 from tp_core.interfaces import Tokenizer
+from tp_core.processes.agreement import first_then_others
 from tp_core.processes.group import ProcessGroup
-from tp_core.processes.meeting import in_turn
 from tp_core.spec.schema import Spec
 from tp_core.training.contents import data_place
 from tp_core.training.evaluation import Evaluator
@@ -48,7 +48,7 @@ def data_sets(
                 )
                 held_out.append(DataSet(name, rows, feed, share))
 
-    in_turn(processes, prepare)
+    first_then_others(processes, prepare)
     if not held_out:
         return training, None
     size = options.eval_batch_size or options.batch_size

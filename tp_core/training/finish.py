@@ -14,7 +14,7 @@ from tp_core.artifacts.weights import read_weights
 from tp_core.data.cache.manifest import damage
 from tp_core.errors import CheckpointError
 from tp_core.interfaces import Tokenizer
-from tp_core.processes.meeting import together
+from tp_core.processes.agreement import together
 from tp_core.training.same_weights import need_same_weights
 from tp_core.training.trainer import Trainer
 

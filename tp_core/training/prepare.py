@@ -11,7 +11,7 @@ from tp_core.data.build import tokenizers_of
 from tp_core.files.whole_files import clear
 from tp_core.interfaces import Tokenizer
 from tp_core.model import Model, meta_model
-from tp_core.processes.meeting import in_turn, together
+from tp_core.processes.agreement import first_then_others, together
 from tp_core.random_state import seed_all
 from tp_core.spec.schema import Spec
 from tp_core.spec.trained.provenance import other_versions
@@ -34,7 +34,7 @@ def prepare(
     """The trainer at its first step, and the tokenizers."""
     options, processes = spec.train.options, strategy.processes
     tokenizers = tokenizers_of(spec)  # load now: the files may change during training
-    contents = in_turn(processes, run_contents, spec, say)
+    contents = first_then_others(processes, run_contents, spec, say)
     begin = {} if start.checkpoint else together(processes, start_contents, spec)
     compare_between(processes.gather, spec, contents | begin)
     if start.checkpoint is not None:

@@ -13,7 +13,7 @@ from tp_core.artifacts.layout import WEIGHTS
 from tp_core.artifacts.weights import read_weights, save_weights
 from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.errors import CheckpointError, PeerFailedError
-from tp_core.processes.meeting import together
+from tp_core.processes.agreement import together
 from tp_core.random_state import load_random_state, random_state, seed_all
 from tp_core.training.hook_state import kept
 from tp_core.training.resuming.changes import compared

@@ -20,7 +20,7 @@ from tp_core.errors import TPError
 from tp_core.evaluation.totals import Totals, computed
 from tp_core.interfaces import Batch
 from tp_core.model import Model
-from tp_core.processes.meeting import Agreement, Request
+from tp_core.processes.agreement import Agreement, Request
 from tp_core.processes.pause import Pause
 from tp_core.processes.signals import Children, InterruptedWaitError, StopRequest
 from tp_core.spec.metrics import early_stopping_mode, shown_metrics, target_metrics

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tp_core.errors import TPError
-from tp_core.spec.checks.model import is_causal
+from tp_core.spec.checks.streams import is_causal
 from tp_core.spec.context import context_of
 from tp_core.spec.errors import Problems
 from tp_core.spec.schema import Spec

@@ -9,7 +9,7 @@ from tp_core import discovery
 from tp_core.options.choice import Chosen, label_makers
 from tp_core.options.source import SourceConfig
 from tp_core.spec.checks.files import expand, no_folder, unusable
-from tp_core.spec.checks.model import check_files
+from tp_core.spec.checks.module_files import check_files
 from tp_core.spec.checks.plugin_problems import files_of, listed, plugin_errors_told
 from tp_core.spec.checks.training import check_training
 from tp_core.spec.choices.module_nodes import all_modules, node_of

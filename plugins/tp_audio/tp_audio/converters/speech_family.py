@@ -13,7 +13,7 @@ from tp_core.errors import TPError
 from tp_core.interop import parts
 from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.keys import mark
-from tp_core.interop.rules import Copy, Entry, Same, Stacked, below
+from tp_core.interop.rules import Copy, Same, Stacked, WeightRule, below
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.options.converter import ConverterConfig
 
@@ -224,7 +224,7 @@ class SpeechFamilyConfig(ConverterConfig):
 
     # -- weights -------------------------------------------------------------------------------------------------
 
-    def front(self, config: "Keys") -> list[Entry]:
+    def front(self, config: "Keys") -> list[WeightRule]:
         """The rules of the parts before the layers."""
         theirs, ours = self.prefix, "embedding.parts.waveform"
         norm = "encoder.norm" if config["do_stable_layer_norm"] else "embedding.norm"
@@ -238,7 +238,7 @@ class SpeechFamilyConfig(ConverterConfig):
             *self.position_rules(config),
         ]
 
-    def position_rules(self, config: Mapping[str, Any]) -> list[Entry]:
+    def position_rules(self, config: Mapping[str, Any]) -> list[WeightRule]:
         convolution, ours = f"{self.prefix}encoder.pos_conv_embed.conv", "embedding.parts.conv_pos"
         norm = f"{convolution}.parametrizations.weight"
         return [
@@ -250,7 +250,7 @@ class SpeechFamilyConfig(ConverterConfig):
             Copy(f"{convolution}.weight_v", of=f"{norm}.original1"),
         ]
 
-    def body(self, config: Mapping[str, Any]) -> list[Entry]:
+    def body(self, config: Mapping[str, Any]) -> list[WeightRule]:
         """The rules of the layers."""
         layer, ours = f"{self.prefix}encoder.layers.{{layer}}", "encoder.layers.{layer}"
         projections, heads = below(f"{layer}.attention", "q_proj", "k_proj", "v_proj"), config["num_attention_heads"]
@@ -264,7 +264,7 @@ class SpeechFamilyConfig(ConverterConfig):
             Same(f"{layer}.final_layer_norm", f"{ours}.feed_forward_residual.{norm}"),
         ]
 
-    def weights(self, config: "Keys") -> Sequence[Entry]:
+    def weights(self, config: "Keys") -> Sequence[WeightRule]:
         return [*self.front(config), *self.body(config), Same("lm_head", "targets.ctc.output")]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tp_audio.converters.speech_family import SpeechFamilyConfig
 from tp_audio.targets.wav2vec2_options import Wav2Vec2TargetConfig
 from tp_core.interop import parts
-from tp_core.interop.rules import Entry, Same
+from tp_core.interop.rules import Same, WeightRule
 
 if TYPE_CHECKING:
     from tp_core.interop.keys import Keys

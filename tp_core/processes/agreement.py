@@ -54,15 +54,17 @@ class Agreement:
         return self.failure or PeerFailedError("another process of the run could not go on")
 
 
-def in_turn(processes: ProcessGroup, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
-    """Run work that writes to a possibly shared disk, first on the first process and then on the others."""
-    agreement, result = Agreement(processes), None
-    for turn in (0, 1) if processes.world_size > 1 else (0,):
-        if (processes.rank == 0) == (turn == 0):
-            result = agreement.attempt(work, *arguments, **keywords)
-        if agreement.agreed() == Request.FAIL:
-            raise agreement.error()
-    return result  # type: ignore[return-value]
+def first_then_others(processes: ProcessGroup, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+    """The result of work that leaves files on a disk which the processes may share: the first process does it alone.
+
+    The others wait, then do the same work and find the files. If one fails, all raise.
+    """
+    if processes.world_size == 1:
+        return together(processes, work, *arguments, **keywords)
+    first = processes.rank == 0
+    own = together(processes, lambda: work(*arguments, **keywords) if first else None)
+    found = together(processes, lambda: None if first else work(*arguments, **keywords))
+    return own if first else found  # type: ignore[return-value]
 
 
 def together(processes: ProcessGroup, work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
