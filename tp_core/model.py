@@ -87,19 +87,19 @@ class Model(ModelWeights):
                 self.streams[key_of(name)] = Stream(embedding, encoder)
             else:
                 self.embedding, self.encoder = embedding, encoder
-        behind = context_of(spec, side="target")
+        target_context = context_of(spec, side="target")
         self.target_embedding: EmbeddingComponent | None = None
         if model.target_embedding is not None:
-            self.target_embedding = EmbeddingComponent(*model.target_embedding.parts(), behind)
+            self.target_embedding = EmbeddingComponent(*model.target_embedding.parts(), target_context)
             if model.options.share_embeddings:
                 source = cast(Stream, next(iter(self.streams.values()), self))  # the decoder reads the first stream
                 for key, part in source.embedding.parts.items():
                     # Each side has its own positions (BART); only modules for the vocabulary are shared.
                     if key in self.target_embedding.parts and isinstance(part, Embedding) and part.shared_weights():
                         self.target_embedding.parts[key] = part
-        self.decoder: Decoder | None = None if model.decoder is None else built(model.decoder.config, behind)
-        joining: Any = None if model.fusion is None else built(model.fusion.config, behind)
-        self.fusion: FusionEncoder | None = joining
+        self.decoder: Decoder | None = None if model.decoder is None else built(model.decoder.config, target_context)
+        fusion: Any = None if model.fusion is None else built(model.fusion.config, target_context)
+        self.fusion: FusionEncoder | None = fusion
         self.targets = nn.ModuleDict(
             {
                 key_of(t.instance_name): built(t.config, context_of(spec, t.config.stream or "", "target"))
@@ -279,10 +279,10 @@ class Model(ModelWeights):
     def fields(self) -> BatchFields:
         """The inputs and labels that the model's modules require of a batch."""
         model = self.spec.model
-        behind = context_of(self.spec, side="target")
+        target_context = context_of(self.spec, side="target")
         return BatchFields(
             {name: _inputs(each.embedding, context_of(self.spec, name)) for name, each in model.streams.items()},
-            {} if model.target_embedding is None else _inputs(model.target_embedding, behind),
+            {} if model.target_embedding is None else _inputs(model.target_embedding, target_context),
             {
                 each.instance_name: dict(
                     each.config.label_fields(context_of(self.spec, each.config.stream or "", "target"))

@@ -29,9 +29,9 @@ class TargetConfig(ModuleConfig):
     #: True if the target reads all streams, not only the first, when ``stream`` is unset. Used for diagrams.
     reads_streams: ClassVar[bool] = False
 
-    name: str | None = Field(None, description="what the model calls it; unset: as the module")
+    name: str | None = Field(None, description="name of the target in the model; default: the module's name")
     weight: TrainingOnly[float] = Field(1.0, ge=0, description="factor of this target's loss in the total")
-    stream: str | None = Field(None, description="the stream that the target reads; unset: the first, or all of them")
+    stream: str | None = Field(None, description="the stream that the target reads; default: the first, or all of them")
 
     def label_fields(self, context: BuildContext) -> dict[str, FieldSpec]:
         """The tensors of the target's labels, by name; by default one tensor called ``labels``."""

@@ -82,8 +82,8 @@ class SetOptions(Section):
     """Keys of one of several data sets that are beside those of ``data:`` itself."""
 
     share: float = Field(1.0, gt=0, description="how often a batch comes from this set, relative to the others")
-    targets: list[str] | None = Field(None, description="targets that the set feeds; all if unset")
-    streams: list[str] | None = Field(None, description="streams that the set feeds; all if unset")
+    targets: list[str] | None = Field(None, description="targets that the set feeds; default: all")
+    streams: list[str] | None = Field(None, description="streams that the set feeds; default: all")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tp_audio.audio.decoding import MAX_SAMPLES, Decoded, Limits, Samples, decode
 from tp_core.data.sources.media import media_bytes, media_name
-from tp_core.data.sources.turns import Turns
+from tp_core.data.sources.memory_lock import MemoryLock
 from tp_core.errors import DataError
 from tp_core.interfaces import Record
 
@@ -22,7 +22,7 @@ _SIDE = 1000
 
 #: Recordings with more samples are decoded and resampled one at a time. Both steps need up to 12 bytes per sample.
 _LARGE = 1 << 24
-_turns = Turns()
+_memory = MemoryLock()
 
 
 class Reading(NamedTuple):
@@ -55,7 +55,7 @@ def read_samples(record: Record, how: Reading, field: str = "audio", seconds: fl
     with ExitStack() as turn:
 
         def wait(count: int) -> None:
-            turn.enter_context(_turns.alone(count > _LARGE))
+            turn.enter_context(_memory.alone(count > _LARGE))
 
         try:
             return _at_rate(decode(data, Limits(how.mix, seconds), wait), how)

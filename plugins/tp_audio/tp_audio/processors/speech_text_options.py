@@ -33,8 +33,8 @@ class SpeechTextProcessorConfig(SpeechProcessorConfig):
         description="maximum length of the decoder input; longer texts are bad records; default: the model's limit, if "
         "it has one",
     )
-    start: Role | None = Field(None, description="token that the decoder's input begins with; unset: eos, else sep")
-    end: Role | None = Field(None, description="token that a text ends with; unset: eos, else sep")
+    start: Role | None = Field(None, description="first token of the decoder input; default: eos, else sep")
+    end: Role | None = Field(None, description="last token of a text; default: eos, else sep")
 
     def limits_of_model(self, data: DataContext) -> dict[str, int]:
         return {} if data.target_length_limit is None else {"target_max_length": data.target_length_limit}

@@ -33,7 +33,9 @@ class CaptionOptions(ClassificationProcessorConfig, MaskingOptions):
         gt=3,
         description="maximum length of a text, including special tokens; default: the model's limit, if it has one",
     )
-    mlm: bool | None = Field(None, description="hide tokens, to be predicted; unset: if the model has the target mlm")
+    mlm: bool | None = Field(
+        None, description="hide tokens to be predicted; default: true if the model has the target mlm"
+    )
     itm: bool | None = Field(
         None,
         description="give half of the texts another record's picture; default: true if the model has the target itm",

@@ -12,7 +12,7 @@ from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
-from tp_core.data.sources.turns import Turns
+from tp_core.data.sources.memory_lock import MemoryLock
 from tp_vision.processors.jpeg import is_cut
 from tp_vision.processors.options import MAX_PIXELS
 from tp_vision.processors.picture_files import DamagedPictureError, Opened, opened
@@ -32,7 +32,7 @@ _TURNS = {
 
 #: Pictures with more pixels are decoded one at a time, to limit the memory that several threads use together.
 _LARGE = 1 << 24
-_turns = Turns()
+_memory = MemoryLock()
 
 
 def decode(data: bytes | NDArray[np.uint8], channels: int, max_pixels: int = MAX_PIXELS) -> Tensor:
@@ -53,7 +53,7 @@ def decode(data: bytes | NDArray[np.uint8], channels: int, max_pixels: int = MAX
     file = opened(data if isinstance(data, bytes) else data.tobytes(), max_pixels)
     width, height = file.picture.size
     try:
-        with _turns.alone(width * height > _LARGE):
+        with _memory.alone(width * height > _LARGE):
             values = _pixels(file, channels)
     except MemoryError:
         raise ValueError(f"there is not enough memory for its {height} x {width} pixels") from None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Turns:
+class MemoryLock:
     """A reentrant lock. In a forked child process, it is free."""
 
     def __init__(self) -> None:
