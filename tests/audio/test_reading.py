@@ -156,10 +156,10 @@ def test_a_long_recording_waits_for_another_thread_that_reads_one(monkeypatch: p
 
     def resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
         def try_turn() -> None:
-            free = reading._turns._lock.acquire(blocking=False)
+            free = reading._memory._lock.acquire(blocking=False)
             held.append(not free)
             if free:
-                reading._turns._lock.release()
+                reading._memory._lock.release()
 
         other = threading.Thread(target=try_turn)
         other.start()
