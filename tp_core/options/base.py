@@ -80,6 +80,8 @@ class Choosing(Section):
     passed_on: ClassVar[frozenset[str]] = frozenset()
     #: Options that choose modules which only make labels. A trained model is used without these modules.
     makes_labels: ClassVar[frozenset[str]] = frozenset()
+    #: Option → terms of other toolkits for it, in one text: an unknown key of a spec that is one of them is answered.
+    terms: ClassVar[Mapping[str, str]] = {}
     #: Options that choose what makes token ids beside the tokenizer's.
     makes_ids: ClassVar[frozenset[str]] = frozenset()
 

@@ -43,6 +43,10 @@ class ClassLabelOptions(ProcessorConfig):
     All targets that ask for ``cls`` get the field ``label``, unless ``data.labels`` names a column for each target.
     """
 
+    terms: ClassVar[Mapping[str, str]] = {
+        "labels": "label_list class_names id2label label_names",
+    }
+
     optional_fields: ClassVar[frozenset[str]] = frozenset({"label"})
 
     labels: Annotated[list[str] | dict[int, str] | dict[str, Names] | None, BeforeValidator(_ordered)] = Field(

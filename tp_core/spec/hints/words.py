@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from tp_core import discovery
+from tp_core.errors import TPError
 from tp_core.spec.hints.terms.missing import NOTHING
 from tp_core.spec.hints.terms.options import WORDS
 from tp_core.spec.hints.terms.owners import OWNERS
@@ -35,14 +37,57 @@ def plain(word: str) -> str:
     return word.strip().lower().replace("-", "_")
 
 
-@functools.cache
+#: Kind → the place at which specs choose modules of the kind.
+_PLACES = {
+    "embedding": "model.embedding",
+    "encoder": "model.encoder",
+    "decoder": "model.encoder",
+    "mixer": "model.encoder.mixer",
+    "positions": "model.encoder.positions",
+    "feed_forward": "model.encoder.feed_forward",
+    "norm": "model.encoder.norm",
+    "target": "model.target",
+    "tokenizer": "data.tokenizer",
+    "processor": "data.processor",
+    "optimizer": "train.optimizer",
+    "schedule": "train.schedule",
+    "strategy": "train.strategy",
+}
+
+
 def meanings() -> dict[str, list[Meaning]]:
+    """The options that terms of other toolkits mean, of the core and of the installed modules; the first is usual."""
+    return _meanings(discovery.index())
+
+
+@functools.lru_cache(maxsize=1)
+def _meanings(index: discovery.Index) -> dict[str, list[Meaning]]:
     found: dict[str, list[Meaning]] = {}
-    for place, options in WORDS.items():
-        for option, words in options.items():
+    tables = {place: list(options.items()) for place, options in WORDS.items()}
+    for place, own in _of_modules(index):
+        tables.setdefault(place, []).extend(own)
+    for place, options in tables.items():
+        for option, words in options:
             for word in words.split():
-                found.setdefault(plain(word), []).append(Meaning(option, place))
+                meaning = Meaning(option, place)
+                if meaning not in found.setdefault(plain(word), []):
+                    found[plain(word)].append(meaning)
     return found
+
+
+def _of_modules(index: discovery.Index) -> Iterator[tuple[str, Iterable[tuple[str, str]]]]:
+    """The terms that config classes of installed modules declare, by place; each class is asked once."""
+    seen = set[type]()
+    for kind, place in _PLACES.items():
+        for name in index.names(kind):
+            try:
+                cls = discovery.load(index.find(kind, name))
+            except TPError:  # a broken package, which other commands report
+                continue
+            for base in cls.__mro__ if isinstance(cls, type) else ():
+                if base not in seen and (own := vars(base).get("terms")):
+                    seen.add(base)
+                    yield place, own.items()
 
 
 @functools.cache

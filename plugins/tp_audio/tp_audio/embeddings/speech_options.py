@@ -1,6 +1,6 @@
 """Options of the speech embedding. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -18,6 +18,10 @@ Positive = Annotated[int, Field(gt=0)]
 
 class SpeechConfig(EmbeddingConfig):
     """Speech embedding: filter banks, shortened by gated convolutions over time (Speech2Text; Wang et al., 2020)."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "channels": "num_channels in_chans in_channels channels_num",
+    }
 
     implementation: ClassVar[str] = "tp_audio.embeddings.speech:Speech"
 

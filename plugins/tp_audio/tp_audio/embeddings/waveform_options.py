@@ -1,6 +1,6 @@
 """Options of the waveform embedding. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
@@ -34,6 +34,10 @@ class WaveformConfig(EmbeddingConfig):
 
     If the batch has ``mask_time_indices`` (batch, frames), a learned vector replaces those frames.
     """
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "channels": "num_channels in_chans in_channels channels_num",
+    }
 
     implementation: ClassVar[str] = "tp_audio.embeddings.waveform:Waveform"
 

@@ -26,6 +26,11 @@ PADDING_KEYS: Mapping[str, tuple[Any, ...]] = {"padding_side": ("right",), "padd
 class AudioProcessorConfig(ProcessorConfig):
     """Options for reading recordings."""
 
+    terms: ClassVar[Mapping[str, str]] = {
+        "sampling_rate": "sample_rate sr",
+        "max_seconds": "max_audio_len max_audio_frames max_duration_in_seconds max_duration_secs",
+    }
+
     length_column: ClassVar[str | None] = "audio"
     media_fields: ClassVar[frozenset[str]] = frozenset({"audio"})
     length_option: ClassVar[str] = "max_seconds"

@@ -18,6 +18,11 @@ from tp_core.options.ports import ATTENTION_MASK, Port
 class SpeechProcessorConfig(PreprocessorFile, AudioProcessorConfig):
     """Options of filter banks and their augmentation in training."""
 
+    terms: ClassVar[Mapping[str, str]] = {
+        "num_mel_bins": "n_mels num_mels n_mel audio_feature_size",
+        "normalize": "do_normalize audio_preprocess",
+    }
+
     sampling_options: ClassVar[frozenset[str]] = frozenset(
         (
             *("num_mel_bins", "frame_shift", "low_frequency", "high_frequency", "normalize", "speeds", "time_masks"),

@@ -22,6 +22,12 @@ class SpeechTextProcessorConfig(SpeechProcessorConfig):
     The decoder's input is the start token and the text; its labels are the text and the end token.
     """
 
+    terms: ClassVar[Mapping[str, str]] = {
+        "target_max_length": (
+            "tgt_seq_length max_target_length target_seq_length decoder_max_length generation_max_length"
+        ),
+    }
+
     implementation: ClassVar[str] = "tp_audio.processors.speech_text:SpeechTextProcessor"
     target_length_option: ClassVar[str] = "target_max_length"
     sampling_options: ClassVar[frozenset[str]] = SpeechProcessorConfig.sampling_options | {"start", "end"}

@@ -21,6 +21,10 @@ _MASKS = ("mask_time_prob", "mask_time_length", "mask_time_min_masks")
 class WaveformProcessorConfig(PreprocessorFile, AudioProcessorConfig):
     """Raw waveforms with masked frames."""
 
+    terms: ClassVar[Mapping[str, str]] = {
+        "normalize": "do_normalize audio_preprocess",
+    }
+
     needs_tokenizer: ClassVar[bool] = False
     sampling_options: ClassVar[frozenset[str]] = frozenset((*_MASKS, "normalize", "attention_mask"))
     required_keys: ClassVar[Mapping[str, tuple[Any, ...]]] = {**PADDING_KEYS, "feature_size": (1,)}

@@ -1,6 +1,6 @@
 """Options of the processor of pictures and texts as one sequence of tokens. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -33,6 +33,16 @@ _USUAL = {"image_size": None, "patch_size": None, "channels": 3, "mean": [0.5], 
 
 class ImageTextLmConfig(TextProcessorConfig):
     """A picture's tokens and its text as one sequence, in either order (DALL-E, ERNIE-ViLG, Talk2Face)."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "interpolation": "resample train_interpolation",
+        "mean": "image_mean",
+        "std": "image_std",
+        "prefix_loss": "prefix_lm_loss train_on_prompt",
+        "num_image_tokens": "image_vocab_size",
+        "image_tokenizer": "vqgan_model_path vqgan_config_path",
+        "image_size": "image_height image_width img_size resolution",
+    }
 
     implementation: ClassVar[str] = "tp_crossmodal.processors.image_text_lm:ImageTextLmProcessor"
     makes_ids: ClassVar[frozenset[str]] = frozenset({"image_tokenizer"})

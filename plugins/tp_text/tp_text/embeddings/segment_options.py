@@ -1,5 +1,6 @@
 """Options of the segment embedding. Torch-free."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -13,6 +14,10 @@ from tp_core.options.ports import TOKEN_TYPE_IDS, Port
 
 class SegmentConfig(EmbeddingConfig):
     """Segment embedding: one learned vector per segment, such as each text of a pair (Devlin et al., 2019)."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "num_segments": "type_vocab_size token_type_vocab_size n_segments",
+    }
 
     implementation: ClassVar[str] = "tp_text.embeddings.segment:Segment"
     makes_sequence: ClassVar[bool] = False

@@ -1,6 +1,6 @@
 """Options of BART's text infilling. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -16,6 +16,10 @@ class BartProcessorConfig(DenoisingConfig):
 
     One sentence per line, a blank line between documents.
     """
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "mask_rate": "mlm_probability masked_lm_prob mlm_prob masking_probability mask_probability",
+    }
 
     implementation: ClassVar[str] = "tp_text.processors.bart:BartProcessor"
     needs_special: ClassVar[tuple[str, ...]] = ("pad", "mask")

@@ -1,6 +1,6 @@
 """Options of BERT's sentence pairs. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 class BertProcessorConfig(TextProcessorConfig, MaskingOptions):
     """Pairs of document segments with masked tokens, for next-sentence (BERT) or sentence-order prediction (ALBERT)."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "short_rate": "short_seq_prob",
+    }
 
     implementation: ClassVar[str] = "tp_text.processors.bert:BertProcessor"
     needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad", "mask")

@@ -1,5 +1,6 @@
 """Options of instructions and chats. Torch-free."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -15,6 +16,10 @@ class InstructionProcessorConfig(TextProcessorConfig):
 
     The options give the texts before and after each turn. Each answer ends with the end-of-text token.
     """
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "pack": "full_sentences packing sample_packing group_texts",
+    }
 
     implementation: ClassVar[str] = "tp_text.processors.instruction:InstructionProcessor"
     needs_special: ClassVar[tuple[str, ...]] = ("eos",)

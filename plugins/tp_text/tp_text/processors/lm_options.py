@@ -1,5 +1,6 @@
 """Options of running text. Torch-free."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -12,6 +13,10 @@ from tp_text.processors.text_options import TextProcessorConfig
 
 class LmProcessorConfig(TextProcessorConfig):
     """One document per line, packed into full rows for a causal language model (GPT-2)."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "truncation_side": "truncation",
+    }
 
     implementation: ClassVar[str] = "tp_text.processors.lm:LmProcessor"
     needs_special: ClassVar[tuple[str, ...]] = ("eos",)

@@ -1,7 +1,7 @@
 """Options of masking. Torch-free."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 class MaskingOptions(ProcessorConfig):
     """Options for selecting and masking tokens for a masked language model."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "mask_rate": "mlm_probability masked_lm_prob mlm_prob masking_probability mask_probability",
+        "whole_word": "whole_word_masking whole_word_mask wwm",
+        "span": "span_masking",
+        "span_p": "span_geo_prob",
+        "span_max_length": "max_span_length",
+    }
 
     mask_rate: float = Field(0.15, gt=0, lt=1, description="share of tokens to predict")
     mask_replace: float = Field(0.8, ge=0, le=1, description="share of predicted tokens replaced by the mask token")

@@ -1,6 +1,6 @@
 """Options of masked text. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 class MlmProcessorConfig(TextProcessorConfig, MaskingOptions):
     """One document per line, masked tokens, no pairs (RoBERTa)."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "pack": "full_sentences packing sample_packing group_texts",
+    }
 
     implementation: ClassVar[str] = "tp_text.processors.mlm:MlmProcessor"
     needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad", "mask")

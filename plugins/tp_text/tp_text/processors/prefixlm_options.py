@@ -1,6 +1,6 @@
 """Options of prefix language modelling. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 class PrefixLmProcessorConfig(TextProcessorConfig):
     """A prefix with bidirectional attention and a causal continuation: pairs, or text split at random (UniLM)."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "prefix_loss": "prefix_lm_loss train_on_prompt",
+    }
 
     implementation: ClassVar[str] = "tp_text.processors.prefixlm:PrefixLmProcessor"
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)

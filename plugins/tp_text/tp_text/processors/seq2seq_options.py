@@ -24,6 +24,12 @@ class EncoderDecoderConfig(TextProcessorConfig):
     The decoder input is the start token and the target. The labels are the target and the end token.
     """
 
+    terms: ClassVar[Mapping[str, str]] = {
+        "target_max_length": (
+            "tgt_seq_length max_target_length target_seq_length decoder_max_length generation_max_length"
+        ),
+    }
+
     target_length_option: ClassVar[str] = "target_max_length"
     needs_special: ClassVar[tuple[str, ...]] = ("pad",)
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "start", "end"})

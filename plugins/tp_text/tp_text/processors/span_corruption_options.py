@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 class SpanCorruptionProcessorConfig(DenoisingConfig):
     """Span corruption: sentinels replace spans of running text, and the target holds the spans (T5)."""
 
+    terms: ClassVar[Mapping[str, str]] = {
+        "mean_span_length": "mean_noise_span_length",
+    }
+
     implementation: ClassVar[str] = "tp_text.processors.span_corruption:SpanCorruptionProcessor"
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "start", "end", "sentinel_pattern"})
 

@@ -1,6 +1,6 @@
 """Shared options of all text processors. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 class TextProcessorConfig(ProcessorConfig):
     """Shared options of all text processors."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "max_length": (
+            "seq_length seq_len max_seq_length max_seq_len sequence_length block_size context_length ctx_len "
+            "max_source_length tokens_per_sample model_max_length cutoff_len max_len"
+        ),
+        "pad": "padding pad_to_max_length padding_strategy",
+    }
 
     length_option: ClassVar[str] = "max_length"
     #: Roles of the special tokens that the processor requires.

@@ -1,6 +1,6 @@
 """Options of language modelling. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -15,6 +15,10 @@ from tp_text.targets.vocabulary_options import VocabularyTargetConfig
 
 class LanguageModelConfig(VocabularyTargetConfig):
     """Causal language model: predict the next token (Radford et al., 2019)."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "z_loss": "z_loss_weight lm_head_z_loss z_loss_coef",
+    }
 
     implementation: ClassVar[str] = "tp_text.targets.lm:LanguageModel"
 

@@ -17,6 +17,13 @@ from tp_core.options.target import TargetConfig
 class VocabularyTargetConfig(TargetConfig):
     """Shared options of targets that predict tokens."""
 
+    terms: ClassVar[Mapping[str, str]] = {
+        "tie": (
+            "tie_weights tie_word_embeddings tie_embeddings tied_embeddings weight_tying tie_output "
+            "share_decoder_input_output_embed"
+        ),
+    }
+
     #: Name, in messages, of the states that the output matrix reads.
     read_states: ClassVar[str] = "the hidden states"
 

@@ -1,6 +1,6 @@
 """Options of byte-pair encoding. Torch-free."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -16,6 +16,11 @@ class BytePairConfig(TokenizerConfig):
     The defaults are GPT-2's. RoBERTa's are ``bos_token`` and ``cls_token`` ``<s>``, ``eos_token`` and
     ``sep_token`` ``</s>``, ``pad_token`` ``<pad>``, ``unk_token`` ``<unk>`` and ``mask_token`` ``<mask>``.
     """
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "vocab": "vocab_path vocab_file",
+        "merges": "merges_path merges_file",
+    }
 
     implementation: ClassVar[str] = "tp_text.tokenizers.byte_pair:BytePairTokenizer"
 

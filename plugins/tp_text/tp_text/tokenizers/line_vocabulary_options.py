@@ -1,6 +1,6 @@
 """Options of tokenizers with a ``vocab.txt``. Torch-free."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 class LineVocabularyConfig(TokenizerConfig):
     """Shared options of tokenizers with a ``vocab.txt``: the file, and BERT's special tokens."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "vocab": "vocab_path vocab_file",
+    }
 
     implementation: ClassVar[str] = "tp_text.tokenizers.line_vocabulary:LineVocabularyTokenizer"
     algorithm: ClassVar[str] = ""
@@ -51,6 +55,11 @@ class LineVocabularyConfig(TokenizerConfig):
 class WordPieceConfig(LineVocabularyConfig):
     """WordPiece with BERT's text normalisation (Devlin et al., 2019)."""
 
+    terms: ClassVar[Mapping[str, str]] = {
+        "lowercase": "do_lower_case lower_case uncased do_lowercase",
+        "split_chinese": "tokenize_chinese_chars",
+    }
+
     algorithm: ClassVar[str] = "wordpiece"
 
     lowercase: bool = Field(True, description="lower-case the text; false for cased vocabularies")
@@ -62,6 +71,10 @@ class WordPieceConfig(LineVocabularyConfig):
 class CharacterConfig(LineVocabularyConfig):
     """One token per character, including spaces; white space at both ends of a text is removed."""
 
+    terms: ClassVar[Mapping[str, str]] = {
+        "lowercase": "do_lower_case lower_case uncased do_lowercase",
+    }
+
     algorithm: ClassVar[str] = "char"
 
     lowercase: bool = Field(False, description="lower-case the text")
@@ -69,6 +82,10 @@ class CharacterConfig(LineVocabularyConfig):
 
 class SpaceConfig(LineVocabularyConfig):
     """One token per word; white space separates words."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "lowercase": "do_lower_case lower_case uncased do_lowercase",
+    }
 
     algorithm: ClassVar[str] = "space"
 

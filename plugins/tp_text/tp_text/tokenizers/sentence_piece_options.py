@@ -1,6 +1,6 @@
 """Options of SentencePiece. Torch-free."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -16,6 +16,11 @@ class SentencePieceConfig(TokenizerConfig):
     Special tokens are found in the model: its padding, unknown, bos and eos pieces, and the usual spellings of the
     others. Set the options if a model uses other spellings.
     """
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "vocab": "vocab_path vocab_file",
+        "model": "spm_model_path sp_model spm_model model_file",
+    }
 
     implementation: ClassVar[str] = "tp_text.tokenizers.sentence_piece:SentencePieceTokenizer"
 

@@ -1,7 +1,7 @@
 """Options that all patch embeddings share. Torch-free."""
 
-from collections.abc import Iterable, Iterator
-from typing import Annotated
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -25,6 +25,12 @@ def pair(size: int | list[int]) -> tuple[int, int]:
 
 class GridOptions(ModuleConfig):
     """Base of the options of modules that divide pictures into patches."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "image_size": "img_size image_resolution force_image_size",
+        "patch_size": "patch",
+        "channels": "num_channels in_chans in_channels channels_num",
+    }
 
     image_size: ModelSize[Size] = Field(224, description="height and width of pictures in pixels, or [height, width]")
     patch_size: ModelSize[Size] = Field(16, description="height and width of a patch in pixels, or [height, width]")

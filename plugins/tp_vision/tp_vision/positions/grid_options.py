@@ -1,6 +1,6 @@
 """Options of positions in a grid of patches. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -14,6 +14,10 @@ from tp_vision.facts import GridFacts
 
 class GridPositionsConfig(PositionsConfig):
     """Learned attention bias per head and per offset of two patches in a grid (BEiT; Bao et al., 2022)."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "size": "grid",
+    }
 
     implementation: ClassVar[str] = "tp_vision.positions.grid:GridPositions"
     table: ClassVar[str] = "tp_vision.positions.grid:GridTable"

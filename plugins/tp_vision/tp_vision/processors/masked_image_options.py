@@ -1,6 +1,6 @@
 """Options of pictures with masked patches. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -17,6 +17,10 @@ _OWN = frozenset({"masking", "mask_ratio", "mask_unit", "min_block", "aspect"})
 
 class MaskedImageConfig(PictureProcessorConfig):
     """Pictures with masked patches, for BEiT, SimMIM and MAE; labels are not read."""
+
+    terms: ClassVar[Mapping[str, str]] = {
+        "mask_ratio": "masking_ratio",
+    }
 
     implementation: ClassVar[str] = "tp_vision.processors.masked_image:MaskedImageProcessor"
     sampling_options: ClassVar[frozenset[str]] = PictureProcessorConfig.sampling_options | _OWN

@@ -64,6 +64,18 @@ class Augmentation(Section):
 class PictureProcessorConfig(PreprocessorFile, ProcessorConfig):
     """Options that all image processors share: pictures become tensors of one size."""
 
+    terms: ClassVar[Mapping[str, str]] = {
+        "augment": (
+            "auto_augment augmentation transforms aa image_preprocess augmentations color_jitter hflip vflip "
+            "reprob scale ratio no_aug randaugment mixup_alpha cutmix_alpha mixup_prob random_erase"
+        ),
+        "interpolation": "resample train_interpolation",
+        "mean": "image_mean",
+        "std": "image_std",
+        "crop_fraction": "crop_pct",
+        "image_size": "image_height image_width img_size resolution",
+    }
+
     needs_tokenizer: ClassVar[bool] = False
     sampling_options: ClassVar[frozenset[str]] = frozenset({"augment", "mean", "std", "interpolation"})
     media_fields: ClassVar[frozenset[str]] = frozenset({"image"})

@@ -11,31 +11,32 @@ WORDS: dict[str, dict[str, str]] = {
     "": {
         "init_from": (
             "pretrained pretrained_model_path pretrained_path model_name_or_path init_checkpoint load_from "
-            "load_weights_from finetune_from_model restore_file pretrained_model initial_checkpoint initial_load_path "
-            "load_path load_weights pretrained_weights finetune_from pretrained_image pretrained_text"
+            "load_weights_from finetune_from_model restore_file pretrained_model initial_checkpoint "
+            "initial_load_path load_path load_weights pretrained_weights finetune_from pretrained_image "
+            "pretrained_text"
         ),
         "name": "run_name experiment_name exp_name",
         "extends": (
-            "base base_config inherit parent preset arch model_arch architecture architectures model_type model_name "
-            "model_config config_path config_name flavor family"
+            "base base_config inherit parent preset arch model_arch architecture architectures model_type "
+            "model_name model_config config_path config_name flavor family"
         ),
         "train": "training trainer training_args regime",
         "data": "dataloader train_loader datamodule",
     },
     "train": {
         "steps": (
-            "max_steps total_steps num_steps train_steps training_steps max_train_steps num_training_steps max_update "
-            "max_iters max_iter iterations n_steps max_duration max_num_steps num_iterations n_iters train_iters "
-            "total_training_steps"
+            "max_steps total_steps num_steps train_steps training_steps max_train_steps num_training_steps "
+            "max_update max_iters max_iter iterations n_steps max_duration max_num_steps num_iterations n_iters "
+            "train_iters total_training_steps"
         ),
         "epochs": (
             "num_train_epochs num_epochs max_epochs max_epoch epochs_num n_epochs total_epochs num_data_epochs "
             "max_num_data_epochs n_epoch"
         ),
         "batch_size": (
-            "per_device_train_batch_size per_gpu_train_batch_size train_batch_size micro_batch_size global_batch_size "
-            "local_batch_size train_micro_batch_size_per_gpu batch bsz bs max_sentences global_train_batch_size "
-            "device_train_batch_size total_batch_size mini_batch_size"
+            "per_device_train_batch_size per_gpu_train_batch_size train_batch_size micro_batch_size "
+            "global_batch_size local_batch_size train_micro_batch_size_per_gpu batch bsz bs max_sentences "
+            "global_train_batch_size device_train_batch_size total_batch_size mini_batch_size"
         ),
         "accumulate": (
             "gradient_accumulation_steps accumulation_steps accumulate_grad_batches grad_accum grad_accum_steps "
@@ -48,7 +49,8 @@ WORDS: dict[str, dict[str, str]] = {
         ),
         "clip_norm": (
             "max_grad_norm gradient_clip_val gradient_clipping grad_clip clip_grad_norm clip_grad max_norm "
-            "grad_norm_clip grad_clip_norm clip_grad_value gradient_clip clip_gradient clipping_threshold clip_mode"
+            "grad_norm_clip grad_clip_norm clip_grad_value gradient_clip clip_gradient clipping_threshold "
+            "clip_mode"
         ),
         "activation_checkpointing": (
             "gradient_checkpointing checkpoint_activations use_checkpoint recompute activation_checkpoint "
@@ -56,29 +58,31 @@ WORDS: dict[str, dict[str, str]] = {
             "gradient_checkpointing_kwargs activation_checkpointing_kwargs"
         ),
         "log_every": (
-            "logging_steps log_interval report_steps log_steps log_freq log_every_n_steps print_freq logging_strategy "
-            "logging_first_step publish_metrics_every_n_steps console_log_interval progress_bar_refresh_rate"
+            "logging_steps log_interval report_steps log_steps log_freq log_every_n_steps print_freq "
+            "logging_strategy logging_first_step publish_metrics_every_n_steps console_log_interval "
+            "progress_bar_refresh_rate"
         ),
         "eval_every": (
-            "eval_steps eval_interval validate_interval val_check_interval evaluation_steps eval_freq val_interval "
-            "validate_interval_updates eval_strategy evaluation_strategy validate_every_n_steps val_frequency "
-            "check_val_every_n_epoch validation_interval val_every"
+            "eval_steps eval_interval validate_interval val_check_interval evaluation_steps eval_freq "
+            "val_interval validate_interval_updates eval_strategy evaluation_strategy validate_every_n_steps "
+            "val_frequency check_val_every_n_epoch validation_interval val_every"
         ),
         "eval_batch_size": (
-            "per_device_eval_batch_size per_gpu_eval_batch_size valid_batch_size val_batch_size max_sentences_valid "
-            "validation_batch_size device_eval_batch_size"
+            "per_device_eval_batch_size per_gpu_eval_batch_size valid_batch_size val_batch_size "
+            "max_sentences_valid validation_batch_size device_eval_batch_size"
         ),
         "eval_batches": (
             "eval_iters limit_val_batches max_eval_steps eval_subset_num_batches max_eval_samples max_val_samples"
         ),
         "checkpoint_every": (
-            "save_steps save_interval save_every checkpoint_interval save_checkpoint_steps checkpoint_steps save_freq "
-            "save_interval_updates save_strategy checkpoint_every_n_steps save_frequency checkpoint_freq "
-            "recovery_interval every_n_train_steps"
+            "save_steps save_interval save_every checkpoint_interval save_checkpoint_steps checkpoint_steps "
+            "save_freq save_interval_updates save_strategy checkpoint_every_n_steps save_frequency "
+            "checkpoint_freq recovery_interval every_n_train_steps"
         ),
         "keep_checkpoints": (
             "save_total_limit keep_last_epochs keep_checkpoint_max save_top_k keep_interval_updates "
-            "keep_last_n_checkpoints save_num_checkpoints_to_keep checkpoint_hist max_to_keep keep_last keep_latest_k"
+            "keep_last_n_checkpoints save_num_checkpoints_to_keep checkpoint_hist max_to_keep keep_last "
+            "keep_latest_k"
         ),
         "early_stopping": "early_stop early_stop_callback",
         "workers": (
@@ -94,14 +98,14 @@ WORDS: dict[str, dict[str, str]] = {
         "on_nan": "skip_nan nan_policy",
         "loggers": (
             "tensorboard use_tensorboard tensorboard_logdir enable_tensorboard tb log_tensorboard tensorboard_dir "
-            "report_to logger logging wandb use_wandb enable_wandb log_wandb wandb_project wandb_entity wandb_run_name "
-            "wandb_log mlflow"
+            "report_to logger logging wandb use_wandb enable_wandb log_wandb wandb_project wandb_entity "
+            "wandb_run_name wandb_log mlflow"
         ),
         "timeout": "ddp_timeout dist_timeout init_timeout_seconds train_timeout_seconds",
         "optimizer": "optim optimiser optimizer_name optimizer_type opt optimizer_class",
         "schedule": (
-            "lr_scheduler lr_scheduler_type scheduler lr_schedule sched lr_policy scheduler_type lr_scheduler_name "
-            "decay_type lr_decay_style lr_decay"
+            "lr_scheduler lr_scheduler_type scheduler lr_schedule sched lr_policy scheduler_type "
+            "lr_scheduler_name decay_type lr_decay_style lr_decay"
         ),
     },
     "train.strategy": {
@@ -128,8 +132,8 @@ WORDS: dict[str, dict[str, str]] = {
             "warm_up warmup_proportion t_warmup warmup_fraction warmup_rate lr_warmup"
         ),
         "final": (
-            "min_lr end_learning_rate min_lr_ratio end_lr final_lr alpha_f lr_end lr_min final_lr_scale min_lr_rate "
-            "decay_lr lr_cooldown_end"
+            "min_lr end_learning_rate min_lr_ratio end_lr final_lr alpha_f lr_end lr_min final_lr_scale "
+            "min_lr_rate decay_lr lr_cooldown_end"
         ),
         "initial": "warmup_init_lr init_lr_scale warmup_lr",
         "cycles": "num_cycles lr_cycle_limit",
@@ -157,9 +161,9 @@ WORDS: dict[str, dict[str, str]] = {
         ),
         "num_heads": "num_attention_heads n_head n_heads heads_num heads nhead attention_heads encoder_attention_heads",
         "feed_forward_size": (
-            "intermediate_size feedforward_size d_ff n_inner ffn_dim encoder_ffn_dim ffn_hidden_size dim_feedforward "
-            "inner_size mlp_dim ff_dim encoder_ffn_embed_dim expansion_ratio mlp_ratio ffn_mult ffn_dim_multiplier "
-            "encoder_intermediate_size"
+            "intermediate_size feedforward_size d_ff n_inner ffn_dim encoder_ffn_dim ffn_hidden_size "
+            "dim_feedforward inner_size mlp_dim ff_dim encoder_ffn_embed_dim expansion_ratio mlp_ratio ffn_mult "
+            "ffn_dim_multiplier encoder_intermediate_size"
         ),
         "activation": "hidden_act activation_function act_fn act hidden_activation activation_fn nonlinearity",
         "dropout": (
@@ -186,8 +190,8 @@ WORDS: dict[str, dict[str, str]] = {
         "num_key_value_heads": "n_kv_heads num_kv_heads kv_heads num_query_groups local_kv_heads_num",
         "head_size": "head_dim d_kv attention_head_size kv_channels",
         "dropout": (
-            "attention_dropout attention_probs_dropout_prob attn_pdrop attention_dropout_prob attn_dropout attn_drop "
-            "attn_drop_rate"
+            "attention_dropout attention_probs_dropout_prob attn_pdrop attention_dropout_prob attn_dropout "
+            "attn_drop attn_drop_rate"
         ),
         "positions": (
             "position_encoding position_embedding_type pos_encoding rope rotary_position_embedding "
@@ -208,27 +212,20 @@ WORDS: dict[str, dict[str, str]] = {
         "factor": "rope_scaling rope_factor rope_scaling_factor",
         "buckets": "relative_buckets relative_attention_buckets_num relative_attention_num_buckets",
         "max_distance": "relative_max_distance relative_attention_max_distance",
-        "size": "grid",
     },
-    "model.encoder.feed_forward": {"bias": "feed_forward_bias mlp_bias"},
+    "model.encoder.feed_forward": {
+        "bias": "feed_forward_bias mlp_bias",
+    },
     "model.encoder.norm": {
         "eps": "norm_eps layer_norm_eps layer_norm_epsilon layernorm_epsilon rms_norm_eps layernorm_eps",
         "bias": "norm_bias",
     },
     "model.embedding": {
         "max_length": "max_position_embeddings n_positions max_positions num_positions n_ctx",
-        "num_segments": "type_vocab_size token_type_vocab_size n_segments",
-        "image_size": "img_size image_resolution force_image_size",
-        "patch_size": "patch",
-        "channels": "num_channels in_chans in_channels channels_num",
         "norm": "remove_embedding_layernorm",
         "kernel_sizes": "conv_kernel_sizes conv_layers_num conv_channels",
     },
     "model.target": {
-        "tie": (
-            "tie_weights tie_word_embeddings tie_embeddings tied_embeddings weight_tying tie_output "
-            "share_decoder_input_output_embed"
-        ),
         "num_labels": "num_classes n_classes labels_num nb_classes",
         "label_smoothing": "label_smoothing_factor smoothing",
         "weight": "loss_weight loss_coefficient",
@@ -236,61 +233,16 @@ WORDS: dict[str, dict[str, str]] = {
         "temperature": "logit_scale init_logit_scale logit_scale_init_value",
         "soft_weight": "soft_alpha",
         "teacher": "soft_targets teacher_model distill_model",
-        "z_loss": "z_loss_weight lm_head_z_loss z_loss_coef",
         "projection_size": "projection_dim feature_size",
-    },
-    "data.processor": {
-        "max_length": (
-            "seq_length seq_len max_seq_length max_seq_len sequence_length block_size context_length ctx_len "
-            "max_source_length tokens_per_sample model_max_length cutoff_len max_len"
-        ),
-        "target_max_length": (
-            "tgt_seq_length max_target_length target_seq_length decoder_max_length generation_max_length"
-        ),
-        "mask_rate": "mlm_probability masked_lm_prob mlm_prob masking_probability mask_probability",
-        "mask_ratio": "masking_ratio",
-        "whole_word": "whole_word_masking whole_word_mask wwm",
-        "span": "span_masking",
-        "span_p": "span_geo_prob",
-        "augment": (
-            "auto_augment augmentation transforms aa image_preprocess augmentations color_jitter hflip vflip reprob "
-            "scale ratio no_aug randaugment mixup_alpha cutmix_alpha mixup_prob random_erase"
-        ),
-        "labels": "label_list class_names id2label label_names",
-        "sampling_rate": "sample_rate sr",
-        "num_mel_bins": "n_mels num_mels n_mel audio_feature_size",
-        "normalize": "do_normalize audio_preprocess",
-        "interpolation": "resample train_interpolation",
-        "mean": "image_mean",
-        "std": "image_std",
-        "prefix_loss": "prefix_lm_loss train_on_prompt",
-        "short_rate": "short_seq_prob",
-        "pack": "full_sentences packing sample_packing group_texts",
-        "max_seconds": "max_audio_len max_audio_frames max_duration_in_seconds max_duration_secs",
-        "span_max_length": "max_span_length",
-        "num_image_tokens": "image_vocab_size",
-        "image_tokenizer": "vqgan_model_path vqgan_config_path",
-        "crop_fraction": "crop_pct",
-        "image_size": "image_height image_width img_size resolution",
-        "mean_span_length": "mean_noise_span_length",
-        "truncation_side": "truncation",
-        "pad": "padding pad_to_max_length padding_strategy",
-    },
-    "data.tokenizer": {
-        "vocab": "vocab_path vocab_file",
-        "model": "spm_model_path sp_model spm_model model_file",
-        "merges": "merges_path merges_file",
-        "lowercase": "do_lower_case lower_case uncased do_lowercase",
-        "split_chinese": "tokenize_chinese_chars",
     },
     "data": {
         "train": (
-            "dataset dataset_path dataset_name train_file train_files train_path train_data train_dataset data_path "
-            "data_dir corpus corpus_path data_local local train_split path paths data_files"
+            "dataset dataset_path dataset_name train_file train_files train_path train_data train_dataset "
+            "data_path data_dir corpus corpus_path data_local local train_split path paths data_files"
         ),
         "eval": (
-            "validation_file validation eval_file eval_path eval_dataset eval_data dev dev_path valid val val_path "
-            "test test_path eval_loader val_data val_dataset valid_split validation_data valid_path"
+            "validation_file validation eval_file eval_path eval_dataset eval_data dev dev_path valid val "
+            "val_path test test_path eval_loader val_data val_dataset valid_split validation_data valid_path"
         ),
         "tokenizer": "tokenizer_name tokenizer_path tokenizer_file",
         "processor": "data_processor collator data_collator preprocessor feature_extractor",
