@@ -139,12 +139,12 @@ def test_a_missing_tensor(theirs: Path) -> None:
     assert f"missing (1 of 46):\n  '{name}'" in message
 
 
-def test_a_superfluous_tensor(theirs: Path) -> None:
+def test_an_unexpected_tensor(theirs: Path) -> None:
     message = refused(stored(theirs, lambda state: state.update({"bert.extra.weight": torch.ones(2, 3)})))
     assert "unexpected (1):\n  'bert.extra.weight' (2, 3)" in message
 
 
-def test_tensors_of_further_layers_are_superfluous(theirs: Path) -> None:
+def test_tensors_of_further_layers_are_unexpected(theirs: Path) -> None:
     message = refused(configured(theirs, num_hidden_layers=1))
     assert "unexpected (16):\n  'bert.encoder.layer.1.attention.output.LayerNorm.bias' (24,)" in message
     assert "... and 4 more" in message

@@ -14,7 +14,7 @@ import click
 
 from tp_core.cli.processes import linger, need_one_process, told_elsewhere
 from tp_core.cli.streams import any_encoding, open_streams
-from tp_core.cli.usage import Failure, answered, examples, traceback_option
+from tp_core.cli.usage import CommandError, answered, examples, traceback_option
 from tp_core.errors import TPError, system_error
 from tp_core.packages.libraries import broken_library
 from tp_core.processes.leaving import SAVE, left_on_signals
@@ -164,7 +164,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except TPError as error:
-            raise Failure(error) from error
+            raise CommandError(error) from error
         except click.NoSuchOption as error:
             raise answered(error) from None
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
@@ -179,7 +179,7 @@ class Commands(click.Group):
                 told = system_error(error)
             if told is None:
                 raise
-            raise Failure(told) from error
+            raise CommandError(told) from error
 
 
 _SETTINGS: Mapping[str, Any] = {"help_option_names": ["-h", "--help"]}

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import click
 
-from tp_core.cli.usage import Failure
+from tp_core.cli.usage import CommandError
 from tp_core.errors import PeerFailedError, TPError, out_of_memory
 from tp_core.processes.launch import start_error, under_torchrun
 from tp_core.processes.shared import Processes, shared, world_size
@@ -43,7 +43,7 @@ def need_one_process(name: str, command: click.Command) -> None:
 
 def told_elsewhere(error: click.ClickException) -> bool:
     """True if another process reports an error to the user."""
-    if isinstance(error, Failure):
+    if isinstance(error, CommandError):
         return isinstance(error.error, PeerFailedError)
     return isinstance(start_error(TPError(str(error))), PeerFailedError)  # all processes have the same wrong arguments
 

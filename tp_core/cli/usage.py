@@ -60,7 +60,7 @@ def _trace(error: TPError) -> str:
     return str(getattr(error, "trace", "")) or "".join(traceback.format_exception(error))
 
 
-class Failure(click.ClickException):
+class CommandError(click.ClickException):
     """A user's error that ends a command: the message on stderr, exit status 2."""
 
     exit_code = 2

@@ -28,7 +28,7 @@ def misspelt(key: str, candidates: Iterable[str], real: Collection[str]) -> str 
 def _slips(key: str, candidate: str, real: Collection[str]) -> int | None:
     """The number of typing errors between the key and the candidate; None if they differ by more than that."""
     mine, theirs = _words(key), _words(candidate)
-    if len(mine) != len(theirs):  # a separator is missing or superfluous
+    if len(mine) != len(theirs):  # a separator is missing or unexpected
         joined, other = "".join(mine), "".join(theirs)
         edits = distance(joined, other, 1)
         return None if edits > 1 or min(len(joined), len(other)) < 6 else edits + 1
