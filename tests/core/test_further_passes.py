@@ -170,3 +170,23 @@ def test_what_a_checkpoint_cannot_hold_is_named_with_its_place() -> None:
         kept({"a": [1, {2}]}, "own")
     with pytest.raises(TPError, match="expected a tensor or a JSON value, got nan"):
         kept(float("nan"), "own")
+
+
+@pytest.mark.parametrize(
+    ("hook", "message"),
+    [
+        ("ForwardConfig", "a hook's tp_forward gave back 3; expected the ModelOutput of the batch"),
+        ("PassesConfig", "a hook's tp_further_passes gave 3; expected context managers"),
+    ],
+)
+def test_what_a_hook_gives_back_wrongly_is_one_message(home: Path, hook: str, message: str) -> None:
+    (home / "wrong_hooks.py").write_text(
+        "from tp_core import HooksConfig, hookimpl\n\n"
+        "class Forward:\n    @hookimpl\n    def tp_forward(self):\n        return 3\n\n"
+        "class Passes:\n    @hookimpl\n    def tp_further_passes(self):\n        return [3]\n\n"
+        "class ForwardConfig(HooksConfig):\n    def build(self):\n        return Forward()\n\n"
+        "class PassesConfig(HooksConfig):\n    def build(self):\n        return Passes()\n"
+    )
+    said = runs.train(home, "--run", hook, f"train.hooks=[wrong_hooks:{hook}]", status=2)
+    assert message in said
+    assert "Traceback" not in said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -239,7 +239,13 @@ class Trainer:
 
     def _further_passes(self, batch: Batch) -> Iterator[AbstractContextManager[Any]]:
         for contexts in self.hooks.hook.tp_further_passes(trainer=self, batch=batch):
-            yield from contexts
+            several = contexts if isinstance(contexts, Iterable) else [contexts]
+            for context in several:
+                if not isinstance(context, AbstractContextManager):
+                    raise TPError(
+                        f"train.hooks: a hook's tp_further_passes gave {context!r:.80}; expected context managers"
+                    )
+                yield context
 
     def _report_nonfinite(self) -> None:
         if not (message := self.nonfinite.report()):
