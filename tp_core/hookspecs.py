@@ -30,7 +30,12 @@ hookimpl = pluggy.HookimplMarker("tp")
 
 
 class Hooks:
-    """The hooks of a run, in chronological order."""
+    """The hooks of a run, in chronological order.
+
+    Every process of a run calls every hook. A hook of a trainer may communicate with the other processes, as
+    ``trainer.strategy.whole`` and ``trainer.strategy.processes`` do, if each process does so in the same order;
+    ``tp_run_failed`` must not. A process that fails in between leaves the others waiting until ``train.timeout``.
+    """
 
     @hookspec
     def tp_check(self, spec: Spec) -> Iterable[str] | None:

@@ -61,11 +61,14 @@ class Adversarial:
         words = dict(trainer.model.named_parameters())["embedding.parts.word.table.weight"]
         gradient = trainer.strategy.gradient(words)
         before = words.detach().clone()
-        with torch.no_grad():
-            words += self.epsilon * gradient / gradient.norm()
-        yield
-        with torch.no_grad():
-            words.copy_(before)
+        if gradient is not None:
+            with torch.no_grad():
+                words += self.epsilon * gradient / gradient.norm().clamp(min=1e-12)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                words.copy_(before)
 
 
 class AdversarialConfig(HooksConfig):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -10,7 +9,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from tp_core import Batch, Model, ModelOutput, Strategy, StrategyConfig
+from tp_core import Model, Strategy, StrategyConfig
 from tp_core.processes.torch_group import TorchGroup
 
 
@@ -46,18 +45,5 @@ class ShardingStrategy(Strategy):
     def whole(self, tensor: Tensor) -> Tensor:
         return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
-    def forward_backward(
-        self, module: nn.Module, batch: Batch, denominators: Mapping[str, Tensor] | None, last: bool
-    ) -> ModelOutput:
-        self.model.set_requires_gradient_sync(last)
-        return super().forward_backward(module, batch, denominators, last)
-
-    def gradient(self, parameter: nn.Parameter) -> Tensor | None:
-        return None if parameter.grad is None else parameter.grad.clone()
-
     def gradient_norm(self, parameters: list[nn.Parameter]) -> Tensor:
         return self.whole(super().gradient_norm(parameters))
-
-    def sync_buffers(self, model: Model) -> None:
-        for buffer in model.buffers():
-            self.processes.broadcast(buffer)

@@ -19,8 +19,9 @@ class Parts:
         rank, strategy = trainer.strategy.rank, trainer.strategy
         own = [(getattr(p, "to_local", lambda p=p: p)().numel(), p.numel()) for p in trainer.model.parameters()]
         Path(f"parts-{rank}.json").write_text(json.dumps(sum(n for n, _ in own) / sum(n for _, n in own)))
-        weights = {name: value.clone() for name, value in strategy.model_state(trainer.model).items()}
-        save_file(weights, f"initial-{rank}.safetensors")
+        weights = strategy.model_state(trainer.model)  # whole on the first process
+        if rank == 0:
+            save_file({name: value.clone() for name, value in weights.items()}, "initial.safetensors")
 
 
 class PartsConfig(HooksConfig):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import enum
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -17,6 +21,7 @@ from tp_core.model import Model, meta_model
 from tp_core.testing.batches import random_batch
 from tp_core.training.hook_state import kept
 from tp_core.training.hooked_forward import HookedForward
+from tp_core.training.nonfinite import NonfiniteWatch
 from tp_core.training.optimizers.groups import checked_groups, parameter_groups
 from tp_core.training.step import training_step
 from tp_core.training.strategies.base import Strategy
@@ -56,7 +61,7 @@ def step(model: Model, strategy: Strategy, config: Any, hook: object, batches: l
     def passes(batch: Any) -> list[Any]:
         return [each for found in hooks.hook.tp_further_passes(trainer=trainer, batch=batch) for each in found]
 
-    result = training_step(model, module, strategy, batches, 1.0, passes, count_always=hooked)
+    result = training_step(model, module, strategy, batches, 1.0, passes)
     assert not result.skipped
     return {name: before[name] - value for name, value in model.weights().items()}
 
@@ -146,6 +151,42 @@ def test_two_processes_train_as_one_does_with_further_passes(home: Path, hook: s
     assert (norms[0] != pytest.approx(norms[1], rel=0.01)) == ("Adversarial" in hook)  # without dropout, R-Drop adds 0
 
 
+ONE_SIDED = """
+import contextlib
+import torch
+from tp_core import HooksConfig, hookimpl
+
+class OneSided:
+    @hookimpl
+    def tp_further_passes(self, trainer):
+        return [self.read(trainer)]
+
+    @contextlib.contextmanager
+    def read(self, trainer):
+        weight, rank = next(trainer.model.parameters()), trainer.strategy.rank
+        own = weight.grad.clone()
+        if rank == 1:
+            weight.grad = None
+        found = trainer.strategy.gradient(weight)
+        if rank == 0:
+            assert own.any() and torch.equal(found, own / 2)
+        else:
+            assert found.any()
+        weight.grad = None
+        assert trainer.strategy.gradient(weight) is None
+        yield
+
+class Config(HooksConfig):
+    def build(self):
+        return OneSided()
+"""
+
+
+def test_the_gradient_is_that_of_the_processes_whose_batches_reach_the_weight(home: Path) -> None:
+    (home / "one_sided.py").write_text(ONE_SIDED)
+    runs.train_pair(home, "--run", "one-sided", "train.hooks=[one_sided:Config]", "train.steps=2")
+
+
 def test_the_state_of_hooks_holds_tensors_and_goes_on_bit_for_bit(home: Path) -> None:
     hooks = "train.hooks=[own_passes:AverageConfig]"
     runs.train(home, "--run", "averaged", hooks)
@@ -170,23 +211,113 @@ def test_what_a_checkpoint_cannot_hold_is_named_with_its_place() -> None:
         kept({"a": [1, {2}]}, "own")
     with pytest.raises(TPError, match="expected a tensor or a JSON value, got nan"):
         kept(float("nan"), "own")
+    with pytest.raises(
+        TPError, match="hooks save: own: expected .*, got a dictionary with the key 3, which is no text"
+    ):
+        kept({"own": {3: 1}}, "")
+
+
+def test_the_state_of_hooks_has_plain_types_which_torch_loads_without_unpickling_classes(tmp_path: Path) -> None:
+    class Phase(enum.IntEnum):
+        WARM = 3
+
+    class Name(str):
+        pass
+
+    found = kept({Name("phase"): Phase.WARM, "best": np.float64(2.5), "names": (Name("a"), True)}, "")
+    torch.save(found, tmp_path / "state.pt")
+    assert torch.load(tmp_path / "state.pt", weights_only=True) == {"phase": 3, "best": 2.5, "names": ["a", True]}
+
+
+WRONG = """
+import contextlib
+import torch
+from tp_core import HooksConfig, hookimpl
+
+class Forward:
+    def __init__(self, change):
+        self.change = change
+
+    @hookimpl(wrapper=True)
+    def tp_forward(self):
+        return self.change((yield))
+
+class Passes:
+    def __init__(self, context):
+        self.context = context
+
+    @hookimpl
+    def tp_further_passes(self, trainer):
+        return [self.context(trainer)]
+
+def with_loss(output, loss, **losses):
+    output.loss = loss
+    output.losses |= losses
+    return output
+
+@contextlib.contextmanager
+def weights_are_nan(trainer):
+    weights = [weight.detach().clone() for weight in trainer.model.parameters()]
+    with torch.no_grad():
+        for weight in trainer.model.parameters():
+            weight.fill_(float("nan"))
+    yield
+    with torch.no_grad():
+        for weight, before in zip(trainer.model.parameters(), weights):
+            weight.copy_(before)
+
+def config(make, *arguments):
+    class Config(HooksConfig):
+        def build(self):
+            return make(*arguments)
+    return Config
+
+Number = config(Forward, lambda output: 3)
+Vector = config(Forward, lambda output: with_loss(output, output.loss.expand(2)))
+Detached = config(Forward, lambda output: with_loss(output, output.loss.detach()))
+Named = config(Forward, lambda output: with_loss(output, output.loss, penalty=1.5))
+NanLoss = config(Forward, lambda output: with_loss(output, output.loss * float("nan"), penalty=output.loss.detach()))
+Contexts = config(Passes, lambda trainer: 3)
+NanPass = config(Passes, weights_are_nan)
+"""
 
 
 @pytest.mark.parametrize(
     ("hook", "message"),
     [
-        ("ForwardConfig", "a hook's tp_forward gave back 3; expected the ModelOutput of the batch"),
-        ("PassesConfig", "a hook's tp_further_passes gave 3; expected context managers"),
+        ("Number", "a hook's tp_forward gave back 3; expected the ModelOutput of the batch"),
+        ("Vector", "a hook's tp_forward gave an output whose loss is a tensor of shape (2,); expected a scalar tensor"),
+        ("Detached", "a hook's tp_forward gave an output whose loss has no gradient"),
+        ("Named", "a hook's tp_forward gave an output whose losses['penalty'] is 1.5; expected a scalar tensor"),
+        ("NanLoss", "step 1: a loss that a hook makes is not finite; the update was not applied"),
+        ("Contexts", "a hook's tp_further_passes gave 3; expected context managers"),
+        ("NanPass", "step 1: a loss that a hook makes is not finite; the update was not applied"),
     ],
 )
 def test_what_a_hook_gives_back_wrongly_is_one_message(home: Path, hook: str, message: str) -> None:
-    (home / "wrong_hooks.py").write_text(
-        "from tp_core import HooksConfig, hookimpl\n\n"
-        "class Forward:\n    @hookimpl\n    def tp_forward(self):\n        return 3\n\n"
-        "class Passes:\n    @hookimpl\n    def tp_further_passes(self):\n        return [3]\n\n"
-        "class ForwardConfig(HooksConfig):\n    def build(self):\n        return Forward()\n\n"
-        "class PassesConfig(HooksConfig):\n    def build(self):\n        return Passes()\n"
-    )
+    (home / "wrong_hooks.py").write_text(WRONG)
     said = runs.train(home, "--run", hook, f"train.hooks=[wrong_hooks:{hook}]", status=2)
     assert message in said
     assert "Traceback" not in said
+
+
+def test_half_precision_reports_a_further_pass_that_is_not_finite(tmp_path: Path) -> None:
+    """An overflow of half-precision gradients is normal; a loss that is not finite in a further pass is no overflow."""
+    model, strategy, config = prepared(tmp_path, dropout=0.0)
+    strategy.options = strategy.options.model_copy(update={"precision": "fp16"})
+    batch = random_batch(model, [7, 5])
+    strategy.make_optimizer(config, checked_groups(model, parameter_groups(model, config)))
+
+    @contextlib.contextmanager
+    def moved() -> Iterator[None]:
+        weight = next(model.parameters())
+        before = weight.detach().clone()
+        with torch.no_grad():
+            weight.fill_(float("nan"))
+        yield
+        with torch.no_grad():
+            weight.copy_(before)
+
+    watch = NonfiniteWatch(strategy, list(model.named_targets()))
+    watch.record(1, training_step(model, strategy.wrap(model), strategy, [batch], 1.0, lambda _: [moved()]))
+    assert watch.report() == "step 1: a loss that a hook makes is not finite; the update was not applied"

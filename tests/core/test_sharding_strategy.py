@@ -27,7 +27,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec["train"] |= {"eval_every": 6, "hooks": ["own_sharding_hook:PartsConfig"]}
     runs.write_spec(folder, spec)
     here = Path(__file__).parent
-    for name in ("own_sharding.py", "own_sharding_hook.py"):
+    for name in ("own_sharding.py", "own_sharding_hook.py", "own_passes.py"):
         shutil.copy(here / name, folder)
     runs.train(folder, "--run", "single")
     runs.train_pair(folder, "--run", "sharded", *SHARDED)
@@ -56,8 +56,7 @@ def test_each_process_holds_a_part_of_the_weights(home: Path) -> None:
 
 def test_initial_values_are_those_of_single(home: Path) -> None:
     expected = build_model(load_spec(home / "spec.yaml")).weights()
-    for rank in range(2):
-        runs.assert_same_weights(load_file(str(home / f"initial-{rank}.safetensors")), expected)
+    runs.assert_same_weights(load_file(str(home / "initial.safetensors")), expected)
 
 
 def test_losses_gradients_and_evaluations_are_those_of_single(home: Path) -> None:
@@ -92,3 +91,14 @@ def test_a_run_starts_from_the_weights_of_another(home: Path) -> None:
     alone = json.loads((home / "begun-alone" / "metrics.jsonl").read_text().splitlines()[0])
     assert first["loss"] == pytest.approx(alone["loss"], rel=1e-5)
     assert first["loss"] < runs.metrics(home / "single")[0]["loss"]
+
+
+def test_further_passes_read_and_move_sharded_weights(home: Path) -> None:
+    adversarial = ("train.hooks=[own_passes:AdversarialConfig]", "train.steps=4", "train.accumulate=1")
+    runs.train(home, "--run", "adversarial", *adversarial)
+    runs.train(home, "--run", "plain", *adversarial[1:], "train.hooks=[]")
+    runs.train_pair(home, "--run", "adversarial-sharded", *SHARDED, *adversarial)
+    ours, theirs, plain = (runs.metrics(home / name) for name in ("adversarial-sharded", "adversarial", "plain"))
+    for own, expected in zip(ours, theirs, strict=True):
+        assert own == pytest.approx(expected, rel=2e-5, nan_ok=True)
+    assert theirs != plain

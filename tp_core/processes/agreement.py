@@ -47,7 +47,12 @@ class Agreement:
 
     def agreed(self, request: Request = Request.GO_ON) -> Request:
         """The largest request of all processes, the same on each; FAIL if any process had an error."""
-        return Request(self.processes.maximum(Request.FAIL if self.failure is not None else request))
+        try:
+            return Request(self.processes.maximum(Request.FAIL if self.failure is not None else request))
+        except Exception as error:  # the others may wait for something else, which this process has not reached
+            if self.failure is None:
+                raise
+            raise self.failure from error
 
     def error(self) -> Exception:
         """The error that this process raises after all have agreed on FAIL."""

@@ -50,7 +50,7 @@ def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> s
             say(f"exported {trainer.run / 'model'}")
 
     together(trainer.strategy.processes, export)
-    trainer.hooks.hook.tp_train_end(trainer=trainer)
+    together(trainer.strategy.processes, trainer.hooks.hook.tp_train_end, trainer=trainer)
     return early
 
 

@@ -15,16 +15,18 @@ _SHOWN = 4
 
 
 def need_same_weights(strategy: Strategy, model: Model, step: int) -> None:
-    """Check that all processes hold exactly the same weights. All must call this at the same time.
+    """Check that all processes hold exactly the same weights, unless they are sharded. All must call this together.
 
     Buffers are copied from the first process, since batch statistics may differ between the processes' shares.
 
     Raises:
         TPError: the weights differ; every process raises it.
     """
-    if strategy.world_size == 1 or not strategy.replicated:
+    if strategy.world_size == 1:
         return
     strategy.sync_buffers(model)
+    if not strategy.replicated:
+        return
     weights = model.weights()
     # Copy all digests from the device at once.
     own = torch.stack([tensor_digest(value) for value in weights.values()]).cpu()

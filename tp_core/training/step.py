@@ -25,6 +25,7 @@ class StepResult:
 
     Attributes:
         loss: this process's share of the loss; the sum over all processes is the loss.
+        finite: True if the losses of all passes are finite, those of further passes included.
         losses: this process's share of each target's loss.
         totals: losses and metrics, to be summed until the next log line.
         norm: norm of the gradients before clipping.
@@ -32,6 +33,7 @@ class StepResult:
     """
 
     loss: Tensor
+    finite: Tensor
     losses: dict[str, Tensor]
     totals: Totals
     norm: Tensor
@@ -45,7 +47,6 @@ def training_step(
     batches: Sequence[Batch],
     lr: float,
     further_passes: FurtherPasses | None = None,
-    count_always: bool = False,
 ) -> StepResult:
     """Train on the micro-batches of one step and update the weights.
 
@@ -56,13 +57,13 @@ def training_step(
         lr: scheduled learning rate.
         further_passes: contexts in which the passes of a micro-batch are repeated. Their gradients are added; their
             losses and metrics are not counted (hook ``tp_further_passes``).
-        count_always: True to pass denominators to the module even if the batch is the whole step.
     """
     module.train()
     batches = [batch.to(strategy.device) for batch in batches]
-    denominators = _denominators(model, strategy, batches, count_always)
+    denominators = _denominators(model, strategy, batches)
     totals, states, losses = Totals(strategy.device), dict[str, Any](), dict[str, Tensor]()
     total: Tensor | None = None
+    further: Tensor | None = None
     for number, batch in enumerate(batches):
         contexts: list[AbstractContextManager[Any]] = [nullcontext()]
         if further_passes is not None:
@@ -71,26 +72,28 @@ def training_step(
             last = number == len(batches) - 1 and place == len(contexts) - 1
             with context:
                 output = strategy.forward_backward(module, batch, denominators, last)
-            if place == 0:
+            loss = output.loss.detach()
+            if place:
+                further = loss if further is None else further + loss
+            else:
                 totals.add(states)
                 states, _ = divided(states_of(output))  # joined rows are only kept in evaluations
-                total = output.loss.detach() if total is None else total + output.loss.detach()
-                for name, loss in output.losses.items():
-                    losses[name] = loss if name not in losses else losses[name] + loss
+                total = loss if total is None else total + loss
+                for name, own in output.losses.items():
+                    losses[name] = own if name not in losses else losses[name] + own
     assert total is not None
-    norm, skipped = strategy.apply(lr)
+    norm, skipped = (torch.as_tensor(each, device=strategy.device) for each in strategy.apply(lr))
     # Each process holds its share of the loss, and the shares are summed; only one process counts the step.
     steps = torch.full((), 1.0 if strategy.rank == 0 else 0.0, device=strategy.device)
-    own = {"loss": (total, steps), **{f"loss/{name}": (loss, steps) for name, loss in losses.items()}}
-    totals.add({**own, **states})
-    return StepResult(total, losses, totals, norm, skipped)
+    shares = {"loss": (total, steps), **{f"loss/{name}": (loss, steps) for name, loss in losses.items()}}
+    totals.add({**shares, **states})
+    finite = torch.isfinite(total if further is None else total + further)
+    return StepResult(total, finite, losses, totals, norm, skipped)
 
 
-def _denominators(
-    model: Model, strategy: Strategy, batches: Sequence[Batch], always: bool
-) -> Mapping[str, Tensor] | None:
+def _denominators(model: Model, strategy: Strategy, batches: Sequence[Batch]) -> Mapping[str, Tensor] | None:
     """Each target's count over all micro-batches and processes; None if this batch is the whole step."""
-    if len(batches) == 1 and strategy.world_size == 1 and not always:
+    if len(batches) == 1 and strategy.world_size == 1:
         return None
     counts = model.denominators(batches[0])
     for batch in batches[1:]:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from tp_core.artifacts.checkpoint import CheckpointStore
 from tp_core.artifacts.contents import Contents
@@ -80,6 +80,8 @@ class Trainer:
             model.compile()
         self._hooked, self._repeats = hooks.implements("tp_forward"), hooks.implements("tp_further_passes")
         self.module = strategy.wrap(HookedForward(model, hooks) if self._hooked else model)
+        if not isinstance(self.module, nn.Module):
+            raise TPError(f"train.strategy: wrap() gives a {type(self.module).__name__}; expected a module")
         groups = parameter_groups(model, spec.train.optimizer.config)
         hooks.hook.tp_parameter_groups(model=model, groups=groups)
         self.optimizer = strategy.make_optimizer(spec.train.optimizer.config, checked_groups(model, groups))
@@ -131,10 +133,10 @@ class Trainer:
     def fit(self) -> None:
         """Train from the current step to the last one, or until a signal or early stopping."""
         try:
+            self.strategy.processes.limit_waits(self.options.timeout_seconds())
             self._agreement.attempt(self._begin)
             self._agree()
             need_same_weights(self.strategy, self.model, self.step)
-            self.strategy.processes.limit_waits(self.options.timeout_seconds())
             # Always close the batches: this ends the processes that prepare them.
             with self._request, contextlib.closing(self.batches()) as steps, contextlib.suppress(InterruptedWaitError):
                 self.speed.start()
@@ -229,7 +231,7 @@ class Trainer:
         self.speed.count(batches)
         self.lr = self.spec.train.optimizer.config.lr * self.course.lr_factor(self.step)
         passes = self._further_passes if self._repeats else None
-        result = training_step(self.model, self.module, self.strategy, batches, self.lr, passes, self._hooked)
+        result = training_step(self.model, self.module, self.strategy, batches, self.lr, passes)
         self.norm = result.norm
         self.step += 1
         self.window.merge(result.totals, skip=result.skipped > 0)

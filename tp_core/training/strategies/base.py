@@ -41,6 +41,7 @@ class Strategy(ABC):
     The trainer calls, in this order: :meth:`setup`; :meth:`place`, which allocates and initialises a model on the meta
     device; :meth:`load_weights`, if the run starts from saved weights; :meth:`wrap`; :meth:`make_optimizer`. In each
     step it calls :meth:`forward_backward` for every micro-batch, then :meth:`apply`. It ends with :meth:`teardown`.
+    A run that goes on, or that restores its best weights, calls :meth:`load_weights` after :meth:`make_optimizer`.
 
     A strategy that shards weights implements :meth:`shard`, :meth:`part` and :meth:`whole`; placing, loading and saving
     then work with its parts.
@@ -59,7 +60,7 @@ class Strategy(ABC):
     device: torch.device
     options: TrainOptions
     optimizer: torch.optim.Optimizer
-    _update: Update
+    _update: Update | None = None
 
     def __init__(self) -> None:
         self.processes = ProcessGroup()
@@ -174,7 +175,7 @@ class Strategy(ABC):
         """Compute the gradients of this process's share of the step's loss."""
         # Gradients are averaged over processes, but the shares of the loss must be summed.
         loss = loss * self.world_size if self.world_size > 1 else loss
-        scaled = loss if self._update.scale is None else loss * self._update.scale
+        scaled = loss if self._scale is None else loss * self._scale
         scaled.backward()  # type: ignore[no-untyped-call]
 
     def no_sync(self, module: nn.Module) -> AbstractContextManager[Any]:
@@ -184,14 +185,21 @@ class Strategy(ABC):
     def gradient(self, parameter: nn.Parameter) -> Tensor | None:
         """Copy of a parameter's gradient so far in this step, over all processes and without the loss scale; or None.
 
-        Every process calls this, for passes that depend on a gradient (``tp_further_passes``).
+        Every process calls this, for passes that depend on a gradient (``tp_further_passes``). If weights are sharded,
+        it is this process's part, and each pass must have summed its gradients over the processes.
         """
-        if parameter.grad is None:
-            return None
-        found = parameter.grad.detach().clone()
-        if self.world_size > 1:
+        found = parameter.grad
+        if self.replicated and self.world_size > 1:
+            # A batch need not reach all parameters on every process.
+            if not self.processes.agree(found is not None):
+                return None
+            found = torch.zeros_like(parameter) if found is None else found.detach().clone()
             found = self.processes.all_reduce(found) / self.world_size
-        return found if self._update.scale is None else found / self._update.scale
+        elif found is None:
+            return None
+        else:
+            found = found.detach().clone()
+        return found if self._scale is None else found / self._scale
 
     def gradient_norm(self, parameters: list[nn.Parameter]) -> Tensor:
         """Norm of all gradients over all processes' parts; a scalar on the device."""
@@ -206,26 +214,33 @@ class Strategy(ABC):
         Args:
             lr: scheduled learning rate; each parameter group uses its share ``lr_factor``.
         """
+        assert self._update is not None, "a strategy with another optimizer has its own apply()"
         return Applied(*self._update(lr))
 
     @property
     def adapts_scale(self) -> bool:
         """True if half-precision gradients may overflow; the loss scale then adapts."""
-        return self._update.scale is not None
+        return self._scale is not None
+
+    @property
+    def _scale(self) -> Tensor | None:
+        return None if self._update is None else self._update.scale
 
     # -- state: every process calls these, and the first one writes what they give ------------------------------------
 
     def model_state(self, model: Model) -> dict[str, Tensor]:
-        """The whole weights, by name; those of the first process are written."""
-        return {name: self.whole(value) for name, value in model.weights().items()}
+        """The whole weights, by name, on the first process, which writes them.
+
+        Others need not hold them. The default joins sharded weights one by one, and keeps them on the CPU.
+        """
+        return model.weights() if self.replicated else self._joined(model.weights())
 
     def optimizer_state(self) -> dict[str, Any]:
-        """The whole optimizer state; that of the first process is written."""
+        """The whole optimizer state, on the first process, like :meth:`model_state`."""
         state = self.optimizer.state_dict()
         if self.replicated:
             return state
-        kept = {key: {n: self._joined(v) for n, v in own.items()} for key, own in state["state"].items()}
-        return {**state, "state": kept}
+        return {**state, "state": {number: self._joined(own) for number, own in state["state"].items()}}
 
     def load_optimizer_state(self, state: dict[str, Any]) -> None:
         """Load the whole optimizer state.
@@ -233,20 +248,45 @@ class Strategy(ABC):
         Raises:
             ValueError: the parameters differ.
         """
-        self.optimizer.load_state_dict(state)
-        if not self.replicated:
-            for parameter, own in self.optimizer.state.items():
-                for name, value in own.items():
-                    if isinstance(value, Tensor) and value.shape == parameter.shape:
-                        own[name] = self.part(value, parameter)
+        self.optimizer.load_state_dict(state if self.replicated else self._parts(state))
 
     def scale_state(self) -> dict[str, Any]:
         """The loss scale; empty if there is none."""
-        return self._update.state()
+        return {} if self._update is None else self._update.state()
 
     def load_scale_state(self, state: dict[str, Any]) -> None:
         """Load the result of :meth:`scale_state`."""
-        self._update.load(state)
+        if self._update is not None:
+            self._update.load(state)
 
-    def _joined(self, value: Any) -> Any:
-        return self.whole(value) if isinstance(value, Tensor) else value
+    def _joined(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values whose tensors are whole and on the CPU, on the first process; nothing on the others."""
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            if isinstance(value, Tensor):
+                value = self.whole(value)  # every process takes part
+                value = value.detach().cpu() if self.rank == 0 else None
+            if self.rank == 0:
+                found[name] = value
+        return found
+
+    def _parts(self, state: dict[str, Any]) -> dict[str, Any]:
+        """A whole optimizer state with this process's parts of the tensors that have a parameter's shape."""
+        named = {
+            name: parameter
+            for group in self.optimizer.param_groups
+            for name, parameter in zip(group["param_names"], group["params"])
+        }
+        numbered = {
+            number: named.get(name)
+            for group in state["param_groups"]
+            for name, number in zip(group["param_names"], group["params"])
+        }
+
+        def part(number: int, value: Any) -> Any:
+            like = numbered.get(number)
+            fits = like is not None and isinstance(value, Tensor) and value.shape == like.shape
+            return self.part(value, like) if fits and like is not None else value
+
+        parts = {n: {name: part(n, value) for name, value in own.items()} for n, own in state["state"].items()}
+        return {**state, "state": parts}
