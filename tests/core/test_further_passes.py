@@ -212,7 +212,7 @@ def test_what_a_checkpoint_cannot_hold_is_named_with_its_place() -> None:
     with pytest.raises(TPError, match="expected a tensor or a JSON value, got nan"):
         kept(float("nan"), "own")
     with pytest.raises(
-        TPError, match="hooks save: own: expected .*, got a dictionary with the key 3, which is no text"
+        TPError, match=r"hooks save: own: expected .*, got a dictionary with the key 3, which is no text"
     ):
         kept({"own": {3: 1}}, "")
 

@@ -102,3 +102,15 @@ def test_further_passes_read_and_move_sharded_weights(home: Path) -> None:
     for own, expected in zip(ours, theirs, strict=True):
         assert own == pytest.approx(expected, rel=2e-5, nan_ok=True)
     assert theirs != plain
+
+
+@pytest.mark.parametrize("size", [64, 5])
+def test_an_evaluation_needs_no_equal_number_of_batches(home: Path, size: int) -> None:
+    """Held-out data of one batch for two processes, and of several that do not divide."""
+    options = (f"train.eval_batch_size={size}", "train.hooks=[]", "train.steps=1", "train.timeout=60s")
+    runs.train(home, "--run", f"eval-{size}", *options)
+    runs.train_pair(home, "--run", f"eval-{size}-sharded", *SHARDED, *options)
+    ours, theirs = (runs.metrics(home / f"eval-{size}{name}") for name in ("-sharded", ""))
+    assert any("eval/loss" in line for line in theirs)
+    for own, expected in zip(ours, theirs, strict=True):
+        assert own == pytest.approx(expected, rel=2e-5, nan_ok=True)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from tp_core.evaluation.mode import evaluating
+from tp_core.evaluation.rounds import run_in_rounds
 from tp_core.evaluation.totals import JoinedRows, Totals, computed, divided, states_of
 from tp_core.interfaces import Batch, Processor
 from tp_core.metrics.facts import MetricFacts
@@ -29,6 +30,7 @@ def evaluate_batches(
     facts: Mapping[str, MetricFacts],
     processor: Processor | None = None,
     pause: Pause = NO_PAUSE,
+    in_rounds: bool = False,
 ) -> dict[str, float]:
     """Mean loss, mean loss per target and every metric, over all batches of all processes.
 
@@ -37,6 +39,8 @@ def evaluate_batches(
         facts: declared facts of the metrics (:func:`tp_core.spec.metrics.set_metrics`).
         processor: adds its own metrics (:meth:`tp_core.interfaces.Processor.score`).
         pause: checked before each batch; a pause on one process ends the evaluation on all.
+        in_rounds: True if all processes compute at the same time, since their weights are parts
+            (:func:`tp_core.evaluation.rounds.run_in_rounds`).
 
     Raises:
         TPError: a metric is not declared and is not a (sum, count).
@@ -44,22 +48,30 @@ def evaluate_batches(
     """
     totals, rows = Totals(device), JoinedRows()
 
+    def add(number: int, batch: Batch, counts: bool = True) -> None:
+        batch = batch.to(device)
+        with autocast():
+            output = model(batch)
+            predictions = model.predict(batch) if processor is not None and processor.has_metrics else []
+        if not counts:
+            return
+        states = states_of(output)
+        if processor is not None and processor.has_metrics:
+            states.update(processor.score(predictions, batch))
+        adding, joined = divided(states)
+        losses = {f"loss/{name}": (own.loss_sum, own.denominator) for name, own in output.outputs.items()}
+        totals.add({**losses, **adding})
+        rows.add(number * processes.world_size + processes.rank, joined)
+
     def add_own() -> None:
         for number, batch in enumerate(pause.before_each(batches)):
-            batch = batch.to(device)
-            with autocast():
-                output = model(batch)
-                predictions = model.predict(batch) if processor is not None and processor.has_metrics else []
-            states = states_of(output)
-            if processor is not None and processor.has_metrics:
-                states.update(processor.score(predictions, batch))
-            adding, joined = divided(states)
-            losses = {f"loss/{name}": (own.loss_sum, own.denominator) for name, own in output.outputs.items()}
-            totals.add({**losses, **adding})
-            rows.add(number * processes.world_size + processes.rank, joined)
+            add(number, batch)
 
     with evaluating(model), random_state_kept():
-        _until_pause(processes, add_own)
+        if in_rounds:
+            run_in_rounds(pause.before_each(batches), processes, add)
+        else:
+            _until_pause(processes, add_own)
     # Every process takes part in the sums, also without a batch; each metric is computed by one process.
     arrays = {**totals.read(processes), **rows.read(processes)}
     arrays = {name: arrays[name] for name in dict.fromkeys([*facts, *arrays]) if name in arrays}  # in declared order

@@ -16,6 +16,9 @@ _SLICE = timedelta(seconds=1)
 #: Seconds that a process waits for an answer of the store, or for others to report that they wait, too.
 _PATIENCE = 5.0
 
+#: Parts of torch's and gloo's errors about a time limit.
+_LATE = ("Timed out waiting", "Application timeout")
+
 
 class LateError(RuntimeError):
     """Other processes did not arrive within the time limit."""
@@ -58,9 +61,8 @@ class Waits:
 
     def told(self, error: BaseException) -> str:
         """The message for an error about a process that did not arrive in time; else empty."""
-        if not isinstance(error, LateError) and not (
-            isinstance(error, RuntimeError) and "Timed out waiting" in str(error)
-        ):
+        late = isinstance(error, RuntimeError) and any(sign in str(error) for sign in _LATE)
+        if not late and not isinstance(error, LateError):
             return ""
         option = f" ({self._option})" if self._option else ""
         limit = "" if self.limit is None else f" within {self.limit:g} s{option}"

@@ -75,5 +75,13 @@ class Evaluator:
         with contextlib.closing(batches):
             facts = set_metrics(model.spec, model.spec.of_set(data.name))
             return evaluate_batches(
-                model, batches, strategy.processes, strategy.device, strategy.autocast, facts, data.processor, pause
+                model,
+                batches,
+                strategy.processes,
+                strategy.device,
+                strategy.autocast,
+                facts,
+                data.processor,
+                pause,
+                in_rounds=not strategy.replicated,
             )
