@@ -200,6 +200,23 @@ def test_every_argument_of_the_hugging_face_trainer_has_an_answer(project: Path,
     assert not unanswered
 
 
+def test_a_config_class_declares_the_terms_for_its_own_options(tmp_path: Path) -> None:
+    """Also in a file beside the spec, in a kind whose options are no terms of the core, and through a base class."""
+    write_project(tmp_path)
+    (tmp_path / "quiet.py").write_text(
+        "from tp_core import Logger, LoggerConfig\n\n"
+        "class BaseConfig(LoggerConfig):\n    terms = {'destination': 'log-target sink'}\n    destination: str = ''\n\n"
+        "class QuietConfig(BaseConfig):\n    terms = {'every': 'interval'}\n    every: int = 1\n\n"
+        "    def build(self, run):\n        return Logger()\n"
+    )
+    own = read_spec(tmp_path)
+    for term, option in {"sink": "destination", "log_target": "destination", "interval": "every"}.items():
+        own["train"]["loggers"] = [{"quiet:QuietConfig": {term: 1}}]
+        (tmp_path / "spec.yaml").write_text(yaml.safe_dump(own))
+        with pytest.raises(SpecError, match=rf"unknown option '{term}'; did you mean '{option}'\?"):
+            load_spec(tmp_path / "spec.yaml")
+
+
 def test_a_plugin_of_others_is_not_imported_for_an_answer(shelf: Shelf, project: Path, tmp_path: Path) -> None:
     shelf.encoder("acme-silent", "raise SystemExit('imported')")
     assert "acme" not in answer_to(project, tmp_path, "train.colour")

@@ -9,15 +9,14 @@ from typing import Any
 import torch
 
 from tp_core.evaluation.mode import evaluating
-from tp_core.evaluation.rounds import run_in_rounds
+from tp_core.evaluation.rounds import run_in_rounds, run_until_pause
 from tp_core.evaluation.totals import JoinedRows, Totals, computed, divided, states_of
 from tp_core.interfaces import Batch, Processor
 from tp_core.metrics.facts import MetricFacts
 from tp_core.model import Model
-from tp_core.processes.agreement import Agreement, Request, together
+from tp_core.processes.agreement import together
 from tp_core.processes.group import ProcessGroup
 from tp_core.processes.pause import NO_PAUSE, Pause
-from tp_core.processes.signals import InterruptedWaitError
 from tp_core.random_state import random_state_kept
 
 
@@ -71,7 +70,7 @@ def evaluate_batches(
         if in_rounds:
             run_in_rounds(pause.before_each(batches), processes, add)
         else:
-            _until_pause(processes, add_own)
+            run_until_pause(processes, add_own)
     # Every process takes part in the sums, also without a batch; each metric is computed by one process.
     arrays = {**totals.read(processes), **rows.read(processes)}
     arrays = {name: arrays[name] for name in dict.fromkeys([*facts, *arrays]) if name in arrays}  # in declared order
@@ -79,17 +78,3 @@ def evaluate_batches(
     found = processes.from_first(found)
     loss = sum(found[f"loss/{name}"] * weight for name, weight in model.loss_weights.items() if f"loss/{name}" in found)
     return {"loss": loss, **found}
-
-
-def _until_pause(processes: ProcessGroup, work: Callable[[], None]) -> None:
-    """Run work that needs no other process on every process. If one fails or pauses, all raise."""
-    agreement, request = Agreement(processes), Request.GO_ON
-    try:
-        agreement.attempt(work)
-    except InterruptedWaitError:
-        request = Request.STOP
-    agreed = agreement.agreed(request)
-    if agreed == Request.FAIL:
-        raise agreement.error()
-    if agreed == Request.STOP:
-        raise InterruptedWaitError

@@ -1,4 +1,4 @@
-"""Evaluation in rounds: all processes compute at the same time, as weights divided among them require."""
+"""Work of all processes on their batches, each on its own or in rounds, until it is done, fails or pauses."""
 
 from __future__ import annotations
 
@@ -10,8 +10,18 @@ from tp_core.processes.group import ProcessGroup
 from tp_core.processes.signals import InterruptedWaitError
 
 
+def run_until_pause(processes: ProcessGroup, work: Callable[[], None]) -> None:
+    """Run work that needs no other process on every process. If one fails or pauses, all raise."""
+    agreement, request = Agreement(processes), Request.GO_ON
+    try:
+        agreement.attempt(work)
+    except InterruptedWaitError:
+        request = Request.STOP
+    _go_on(agreement, request)
+
+
 def run_in_rounds(batches: Iterator[Batch], processes: ProcessGroup, work: Callable[[int, Batch, bool], None]) -> None:
-    """Call ``work`` on every process equally often, until no process has another batch.
+    """Call ``work`` on every process equally often, as sharded weights require, until no process has another batch.
 
     A process without another batch repeats its last one; if it has none at all, it takes one of the first process. If
     one process fails or pauses before a round, all raise.
@@ -31,11 +41,7 @@ def run_in_rounds(batches: Iterator[Batch], processes: ProcessGroup, work: Calla
             batch = agreement.attempt(next, batches, None)
         except InterruptedWaitError:
             request = Request.STOP
-        agreed = agreement.agreed(request)
-        if agreed == Request.FAIL:
-            raise agreement.error()
-        if agreed == Request.STOP:
-            raise InterruptedWaitError
+        _go_on(agreement, request)
         if not processes.agree(batch is not None):
             return
         if number == 0 and processes.agree(batch is None):
@@ -44,3 +50,12 @@ def run_in_rounds(batches: Iterator[Batch], processes: ProcessGroup, work: Calla
         assert last is not None
         agreement.attempt(work, number, last, batch is not None)
         number += 1
+
+
+def _go_on(agreement: Agreement, request: Request) -> None:
+    """Agree with the other processes; all raise if one has failed or pauses."""
+    agreed = agreement.agreed(request)
+    if agreed == Request.FAIL:
+        raise agreement.error()
+    if agreed == Request.STOP:
+        raise InterruptedWaitError

@@ -14,7 +14,7 @@ from tp_core.spec.checks.files import is_address
 from tp_core.spec.checks.limits import Fault, faults
 from tp_core.spec.errors import Problems
 from tp_core.spec.hints.key_hints import hint
-from tp_core.spec.hints.words import value_hint
+from tp_core.spec.hints.words import asked_back, declared, value_hint
 from tp_core.spec.tree.nodes import Node, Origin, describe
 
 M = TypeVar("M", bound=BaseModel)
@@ -118,7 +118,7 @@ def validate(
     plain = {name: node.plain() for name, node in nodes.items()}
     known = list(model.model_fields)
     for name in [n for n in plain if n not in known]:
-        problems.add(f"{path}.{name}", _unknown_option(name, known, path, problems.tree), nodes[name], key=True)
+        problems.add(f"{path}.{name}", _unknown_option(model, name, path, problems.tree), nodes[name], key=True)
         del plain[name]
     plain |= made
     beyond = {name: [*_beyond(name, value, is_path(model.model_fields[name]))] for name, value in plain.items()}
@@ -148,8 +148,8 @@ def validate(
         where = (inherited[name].path if name in inherited else f"{path}.{name}") + _tail(within[1:])
         unknown = found[0]["type"] == "extra_forbidden"
         if unknown:
-            section, fields = where.removesuffix(f".{within[-1]}"), _fields_at(model, within[:-1])
-            message = _unknown_option(str(within[-1]), fields, section, problems.tree)
+            section = where.removesuffix(f".{within[-1]}")
+            message = _unknown_option(_section_at(model, within[:-1]), str(within[-1]), section, problems.tree)
         else:
             message = _messages(found)
         problems.add(where, message, nodes[name].find(within[1:]), key=unknown)
@@ -171,8 +171,9 @@ def _tail(place: Iterable[str | int]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
 
 
-def _unknown_option(name: str, known: list[str], section: str, tree: Node | None) -> str:
-    near = hint(name, known, section, tree)
+def _unknown_option(model: type[BaseModel], name: str, section: str, tree: Node | None) -> str:
+    known = list(model.model_fields)
+    near = asked_back(name, own) if (own := declared(model, name)) else hint(name, known, section, tree)
     options = f"the options are {', '.join(known)}" if known else "there are no options"
     return f"unknown option '{name}'; {near or options}"
 
@@ -218,17 +219,17 @@ def _kind(error: Mapping[str, Any]) -> str:
     return _EXPECTED.get(error["type"], "")
 
 
-def _fields_at(model: type[BaseModel], place: _Place) -> list[str]:
-    """The fields of the section at ``place`` within a model's options."""
+def _section_at(model: type[BaseModel], place: _Place) -> type[BaseModel]:
+    """The class of the section at ``place`` within a model's options; BaseModel if there is none."""
     for part in place:
         info = model.model_fields.get(str(part))
         inner = [
             a for a in _flat(info.annotation if info else None) if isinstance(a, type) and issubclass(a, BaseModel)
         ]
         if not inner:
-            return []
+            return BaseModel
         model = inner[0]
-    return list(model.model_fields)
+    return model
 
 
 def _flat(annotation: Any) -> Iterable[Any]:

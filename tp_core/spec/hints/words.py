@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from tp_core import discovery
@@ -88,6 +88,16 @@ def _of_modules(index: discovery.Index) -> Iterator[tuple[str, Iterable[tuple[st
                 if base not in seen and (own := vars(base).get("terms")):
                     seen.add(base)
                     yield place, own.items()
+
+
+def declared(config: type, word: str) -> str:
+    """The option of a config class whose ``terms`` have the word; empty if there is none."""
+    for base in config.__mro__:
+        terms: Mapping[str, str] = vars(base).get("terms", {})
+        for option, words in terms.items():
+            if plain(word) in map(plain, words.split()):
+                return option
+    return ""
 
 
 @functools.cache
