@@ -192,7 +192,7 @@ class Index:
         if not offered:
             example = ": pip install tp-text, for example" if kind in ("processor", "tokenizer", "presets") else ""
             return f"no installed package offers any {singular(kind)}{example}"
-        from tp_core.spec.hints.words import value_hint
+        from tp_core.spec.hints.value_hints import value_hint
 
         return value_hint(name, offered) or f"installed: {', '.join(offered)}"
 

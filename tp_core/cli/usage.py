@@ -19,7 +19,7 @@ def examples(*lines: str) -> str:
 def answered(error: click.NoSuchOption) -> click.NoSuchOption:
     """Add the corresponding option of the command or of specs to the error about an option of another toolkit."""
     from tp_core.spec.hints.key_hints import of_specs
-    from tp_core.spec.hints.words import meant
+    from tp_core.spec.hints.value_hints import meant
 
     word = error.option_name.lstrip("-")
     parameters = error.ctx.command.params if error.ctx is not None else []

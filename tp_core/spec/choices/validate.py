@@ -14,7 +14,8 @@ from tp_core.spec.checks.files import is_address
 from tp_core.spec.checks.limits import Fault, faults
 from tp_core.spec.errors import Problems
 from tp_core.spec.hints.key_hints import hint
-from tp_core.spec.hints.words import asked_back, declared, value_hint
+from tp_core.spec.hints.value_hints import asked_back, value_hint
+from tp_core.spec.hints.words import declared
 from tp_core.spec.tree.nodes import Node, Origin, describe
 
 M = TypeVar("M", bound=BaseModel)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tp_core.spec.hints.words import alike, asked_back, elsewhere, meanings, nothings, plain, switched
+from tp_core.spec.hints.value_hints import alike, asked_back, plain, switched
+from tp_core.spec.hints.words import elsewhere, meanings, nothings
 
 if TYPE_CHECKING:
     from tp_core.spec.tree.nodes import Node

@@ -1,4 +1,4 @@
-"""Hints about an unknown key or value of a spec, by its meaning first and by its spelling second. Torch-free."""
+"""The meanings of terms of other toolkits in specs: those of the core and of the installed modules. Torch-free."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from tp_core.errors import TPError
 from tp_core.spec.hints.terms.missing import NOTHING
 from tp_core.spec.hints.terms.options import WORDS
 from tp_core.spec.hints.terms.owners import OWNERS
-from tp_core.spec.hints.terms.values import SWITCHES, VALUES
-from tp_core.suggest import did_you_mean
+from tp_core.spec.hints.value_hints import plain, switched
 
 
 class Meaning(NamedTuple):
@@ -30,11 +29,6 @@ class Meaning(NamedTuple):
     def part(self) -> str:
         """The kind of the layer parts that have the option; empty for other options."""
         return self.place.rpartition(".")[2] if self.place.count(".") > 1 else ""
-
-
-def plain(word: str) -> str:
-    """A word in the spelling of the tables."""
-    return word.strip().lower().replace("-", "_")
 
 
 #: Kind → the place at which specs choose modules of the kind.
@@ -101,36 +95,13 @@ def declared(config: type, word: str) -> str:
 
 
 @functools.cache
-def _values() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for value, words in VALUES.items():
-        for word in words.split():
-            found.setdefault(plain(word), []).append(value)
-    return found
-
-
-@functools.cache
 def nothings() -> dict[str, str]:
     return {plain(word): sentence for sentence, words in NOTHING.items() for word in words.split()}
-
-
-def meant(word: str, known: Iterable[str]) -> str | None:
-    """The one among several of our names that a term of another toolkit means; None if it means none of them."""
-    known = list(known)
-    options = [meaning.option for meaning in meanings().get(plain(word), [])]
-    return next((name for name in (*options, *_values().get(plain(word), [])) if name in known), None)
 
 
 def meaning(word: str) -> str:
     """The option that a term of other toolkits usually means; empty for an unknown term."""
     return next((each.option for each in meanings().get(plain(word), [])), "")
-
-
-def value_hint(word: str, known: Iterable[str]) -> str:
-    """The hint about an unknown value or module name; empty if there is none."""
-    known = list(known)
-    found = alike(word, known) or meant(word, known)
-    return asked_back(word, found) if found else did_you_mean(word, known, 0.7)
 
 
 def nothing(word: str) -> str:
@@ -151,17 +122,3 @@ def elsewhere(word: str) -> str:
     if "." not in place:
         return f"specs call it {place}.{option}" if place else f"specs call it {option}, at the top"
     return f"specs call it '{option}', an option of {OWNERS[place]}"
-
-
-def alike(word: str, known: Iterable[str]) -> str | None:
-    return next((name for name in known if plain(name) == plain(word)), None)
-
-
-def asked_back(word: str, found: str) -> str:
-    return f"did you mean '{switched(word, found)}'?"
-
-
-def switched(word: str, option: str) -> str:
-    """An option with the value that a term of other toolkits implies."""
-    switch = next((each for each, words in SWITCHES.items() if plain(word) in words.split()), "")
-    return switch if switch.startswith(f"{option}: ") else option
