@@ -378,6 +378,64 @@ class Position(LearnedPositionConfig):
     assert "model.embedding.acme:Position: acme 2.5" in result.output
 
 
+BUILDS = """
+from tp_core import LoggerConfig, OptimizerConfig, ScheduleConfig, SourceConfig, StrategyConfig, TokenizerConfig
+from tp_core import Strategy
+
+def config(base, made=lambda self: 3):
+    class Config(base):
+        def build(self, *arguments):
+            return made(self)
+    return Config
+
+Log, Times, Optim, Tokens, Records, Plan = map(
+    config, (LoggerConfig, ScheduleConfig, OptimizerConfig, TokenizerConfig, SourceConfig, StrategyConfig)
+)
+
+class Own(Strategy):
+    pass
+
+def strategy(**methods):
+    class Altered(Own):
+        pass
+    for name, value in methods.items():
+        setattr(Altered, name, lambda self, *arguments, value=value: value)
+    return config(StrategyConfig, lambda self: Altered())
+
+Wraps, Makes, Passes = strategy(wrap=3), strategy(make_optimizer=None), strategy(forward_backward=())
+Applies, States = strategy(apply=(1, 2)), strategy(model_state=None)
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("train.loggers=[wrong:Log]", "build() gave back 3; expected a Logger"),
+        ("train.schedule=wrong:Times", "build() gave back 3; expected a Schedule"),
+        ("train.optimizer=wrong:Optim", "build() gave back 3; expected an Optimizer"),
+        ("data.tokenizer=wrong:Tokens", "build() gave back 3; expected a Tokenizer"),
+        ("data.train={wrong:Records: {}}", "build() gave back 3; expected a Source"),
+        ("train.strategy=wrong:Plan", "build() gave back 3; expected a Strategy"),
+        ("train.strategy=wrong:Wraps", "wrap() gave back 3; expected a torch module"),
+        ("train.strategy=wrong:Makes", "make_optimizer() gave back None; expected a torch optimizer"),
+        ("train.strategy=wrong:Passes", "forward_backward() gave back a tuple; expected a ModelOutput"),
+        ("train.strategy=wrong:Applies", "apply() gave back a tuple; expected an Applied"),
+        ("train.strategy=wrong:States", "model_state() gave back None; expected a dict of tensors"),
+    ],
+)
+def test_what_a_module_of_a_run_gives_back_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, said: str
+) -> None:
+    write_project(tmp_path, steps=2)
+    (tmp_path / "wrong.py").write_text(BUILDS)
+    monkeypatch.chdir(tmp_path)
+    result = tp("train", str(tmp_path / "spec.yaml"), "--run", str(tmp_path / "run"), option)
+    assert result.exit_code == 2
+    assert "the local file wrong.py failed: " in result.output
+    assert said in result.output
+    assert "Traceback" not in result.output
+
+
 def test_a_build_that_gives_back_nothing_is_the_plugins_failure(project: Path, shelf: Shelf, tmp_path: Path) -> None:
     code = "\nclass Encoder(TransformerConfig):\n    def build(self, context):\n        pass\n"
     (shelf.folder / "acme.py").write_text(CODE + code)

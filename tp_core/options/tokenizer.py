@@ -20,7 +20,10 @@ class TokenizerConfig(ModuleConfig):
         Raises:
             TPError: the same errors as :meth:`build`.
         """
-        return self.build(data).facts()
+        from tp_core.interfaces.tokenizer import Tokenizer
+        from tp_core.packages.plugin_errors import built_by
+
+        return built_by(self, Tokenizer, data).facts()  # type: ignore[type-abstract]
 
     def build(self, data: DataContext) -> "Tokenizer":
         """The tokenizer: its implementation with these options."""

@@ -81,6 +81,17 @@ def expect(value: T, kind: type | tuple[type, ...], config: object, method: str,
     raise wrong_value(config, method, shown[:80], expected)
 
 
+def built_by(config: Any, base: type[T], *arguments: Any) -> T:
+    """The result of ``config.build``, which is an instance of ``base``.
+
+    Raises:
+        PluginError: it is something else.
+    """
+    article = "an" if base.__name__[0] in "AEIOU" else "a"
+    built: T = config.build(*arguments)
+    return expect(built, base, config, "build", f"{article} {base.__name__}")
+
+
 def wrong_value(config: object, method: str, shown: str, expected: str) -> PluginError:
     """The error for an unexpected return value of a module's method."""
     cls = type(config)

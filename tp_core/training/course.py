@@ -6,6 +6,7 @@ import math
 
 from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.options.schedule import ScheduleConfig
+from tp_core.packages.plugin_errors import built_by
 from tp_core.spec.sections.train import TrainOptions
 from tp_core.training.schedules.base import Schedule
 
@@ -41,7 +42,7 @@ class Course:
         else:
             samples = (options.epochs or 1) * instances
             self.total_steps, planned = sizes.steps_for(samples), math.ceil(samples / sizes.first)
-        self.schedule: Schedule = schedule.build(planned, warmup)
+        self.schedule = built_by(schedule, Schedule, planned, warmup)  # type: ignore[type-abstract]
 
     def samples(self, step: int) -> int:
         """Samples seen after ``step`` steps."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from tp_core.errors import TPError
 from tp_core.hookspecs import hook_manager, run_checks
 from tp_core.local.trust import trusting
+from tp_core.packages.plugin_errors import built_by
 from tp_core.processes.leaving import SAVE, left_on_signals
 from tp_core.random_state import random_state_kept
 from tp_core.spec.checks.run import check_run
@@ -25,6 +26,7 @@ from tp_core.training.folder import RunFolder
 from tp_core.training.metrics import last_figures
 from tp_core.training.prepare import prepare
 from tp_core.training.resuming.start import find_start, with_changes
+from tp_core.training.strategies.base import Strategy
 from tp_core.training.trainer import Trainer
 
 #: Held by the thread that trains.
@@ -108,7 +110,7 @@ def _alone() -> Iterator[None]:
 
 
 def _train(spec: Spec, path: Path, resume: bool, allowed: list[str]) -> TrainResult:
-    strategy = spec.train.strategy.config.build()
+    strategy = built_by(spec.train.strategy.config, Strategy)
     say = _speaker(strategy.rank == 0)
     folder, trainer = RunFolder(path), None
     try:

@@ -13,6 +13,7 @@ from tp_core.artifacts.layout import WEIGHTS
 from tp_core.artifacts.weights import read_weights, save_weights
 from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.errors import CheckpointError, PeerFailedError
+from tp_core.packages.plugin_errors import expect
 from tp_core.processes.agreement import together
 from tp_core.random_state import load_random_state, random_state, seed_all
 from tp_core.training.hook_state import kept
@@ -29,7 +30,8 @@ def write_checkpoint(trainer: Trainer) -> None:
     hooks = together(processes, _hook_states, trainer)
     need_same_weights(strategy, trainer.model, trainer.step)
     own_states = processes.gather(_own_state(trainer))
-    weights, optimizer = strategy.model_state(trainer.model), strategy.optimizer_state()
+    weights = expect(strategy.model_state(trainer.model), dict, strategy, "model_state", "a dict of tensors")
+    optimizer = expect(strategy.optimizer_state(), dict, strategy, "optimizer_state", "a dict")
 
     def write(folder: Path) -> None:
         save_weights(weights, folder / WEIGHTS)

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from tp_core.evaluation.totals import Totals, divided, states_of
 from tp_core.interfaces import Batch
 from tp_core.model import Model
-from tp_core.training.strategies.base import Strategy
+from tp_core.model_output import ModelOutput
+from tp_core.packages.plugin_errors import expect
+from tp_core.training.strategies.base import Applied, Strategy
 
 #: Returns the contexts of further passes over a micro-batch, one per pass.
 FurtherPasses = Callable[[Batch], Iterable[AbstractContextManager[Any]]]
@@ -72,6 +74,7 @@ def training_step(
             last = number == len(batches) - 1 and place == len(contexts) - 1
             with context:
                 output = strategy.forward_backward(module, batch, denominators, last)
+            expect(output, ModelOutput, strategy, "forward_backward", "a ModelOutput")
             loss = output.loss.detach()
             if place:
                 further = loss if further is None else further + loss
@@ -82,7 +85,8 @@ def training_step(
                 for name, own in output.losses.items():
                     losses[name] = own if name not in losses else losses[name] + own
     assert total is not None
-    norm, skipped = (torch.as_tensor(each, device=strategy.device) for each in strategy.apply(lr))
+    applied = expect(strategy.apply(lr), Applied, strategy, "apply", "an Applied")
+    norm, skipped = (torch.as_tensor(each, device=strategy.device) for each in applied)
     # Each process holds its share of the loss, and the shares are summed; only one process counts the step.
     steps = torch.full((), 1.0 if strategy.rank == 0 else 0.0, device=strategy.device)
     shares = {"loss": (total, steps), **{f"loss/{name}": (loss, steps) for name, loss in losses.items()}}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from tp_core.artifacts.checkpoint import CheckpointStore
 from tp_core.artifacts.contents import Contents
@@ -20,6 +21,7 @@ from tp_core.errors import TPError
 from tp_core.evaluation.totals import Totals, computed
 from tp_core.interfaces import Batch
 from tp_core.model import Model
+from tp_core.packages.plugin_errors import expect
 from tp_core.processes.agreement import Agreement, Request
 from tp_core.processes.pause import Pause
 from tp_core.processes.signals import Children, InterruptedWaitError, StopRequest
@@ -79,12 +81,12 @@ class Trainer:
         if options.compile:
             model.compile()
         self._hooked, self._repeats = hooks.implements("tp_forward"), hooks.implements("tp_further_passes")
-        self.module = strategy.wrap(HookedForward(model, hooks) if self._hooked else model)
-        if not isinstance(self.module, nn.Module):
-            raise TPError(f"train.strategy: wrap() gives a {type(self.module).__name__}; expected a module")
+        module = strategy.wrap(HookedForward(model, hooks) if self._hooked else model)
+        self.module = expect(module, nn.Module, strategy, "wrap", "a torch module")
         groups = parameter_groups(model, spec.train.optimizer.config)
         hooks.hook.tp_parameter_groups(model=model, groups=groups)
-        self.optimizer = strategy.make_optimizer(spec.train.optimizer.config, checked_groups(model, groups))
+        optimizer = strategy.make_optimizer(spec.train.optimizer.config, checked_groups(model, groups))
+        self.optimizer = expect(optimizer, Optimizer, strategy, "make_optimizer", "a torch optimizer")
         self.window = Totals(strategy.device)
         self.norm: Tensor | None = None
         self.nonfinite = NonfiniteWatch(strategy, list(model.named_targets()))

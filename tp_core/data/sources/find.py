@@ -12,6 +12,7 @@ from tp_core.data.sources.folder_rules import ANY_FORM, FolderRules
 from tp_core.data.sources.options import FORMATS, HUB, STDIN, FileConfig, form_of
 from tp_core.data.sources.passed_over import PassedOver, ending
 from tp_core.errors import DataError
+from tp_core.packages.plugin_errors import built_by
 from tp_core.spec.checks.files import expand
 from tp_core.spec.patterns import Match
 from tp_core.spec.sections.data import Given
@@ -45,7 +46,7 @@ def find_sources(
         elif isinstance(config := each.config, FileConfig):
             found += [file for path in expand(config.path) for file in _of_form(config, path, rules, counted)]
         else:
-            found.append(config.build())
+            found.append(built_by(config, Source))  # type: ignore[type-abstract]
     _label([each for each in found if isinstance(each, FileSource)], rules, counted)
     return found
 

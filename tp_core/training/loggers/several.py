@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tp_core.errors import describe_error
 from tp_core.options.choice import Chosen
+from tp_core.packages.plugin_errors import built_by
 from tp_core.packages.third_party import interrupts
 from tp_core.training.loggers.base import LoggedRun, Logger
 
@@ -33,7 +34,8 @@ class Loggers(Logger):
         Raises:
             TPError: a logger cannot be built.
         """
-        return cls({each.name: each.config.build(run) for each in chosen}, say)
+        loggers = {each.name: built_by(each.config, Logger, run) for each in chosen}  # type: ignore[type-abstract]
+        return cls(loggers, say)
 
     def scalars(self, step: int, values: Mapping[str, Any]) -> None:
         """Log the numbers of a step; values that are not numbers are left out."""

@@ -11,6 +11,7 @@ import torch
 from tp_core.errors import TPError
 from tp_core.options.context import BuildContext
 from tp_core.options.optimizer import OptimizerConfig
+from tp_core.packages.plugin_errors import built_by
 from tp_core.spec.choices.validate import validate
 from tp_core.spec.errors import Problems
 from tp_core.spec.tree.nodes import Node, Origin
@@ -34,7 +35,7 @@ def build_optimizer(config: OptimizerConfig, groups: Iterable[dict[str, Any]]) -
     Raises:
         TPError: a group has options that the optimizer does not accept.
     """
-    optimizer = config.build([complete(config, group) for group in groups])
+    optimizer = built_by(config, torch.optim.Optimizer, [complete(config, group) for group in groups])
     optimizer.register_load_state_dict_pre_hook(by_name)
     return optimizer
 
