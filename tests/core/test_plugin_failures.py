@@ -380,7 +380,7 @@ class Position(LearnedPositionConfig):
 
 BUILDS = """
 from tp_core import LoggerConfig, OptimizerConfig, ScheduleConfig, SourceConfig, StrategyConfig, TokenizerConfig
-from tp_core import Strategy
+from tp_core import NormConfig, Strategy
 
 def config(base, made=lambda self: 3):
     class Config(base):
@@ -388,8 +388,8 @@ def config(base, made=lambda self: 3):
             return made(self)
     return Config
 
-Log, Times, Optim, Tokens, Records, Plan = map(
-    config, (LoggerConfig, ScheduleConfig, OptimizerConfig, TokenizerConfig, SourceConfig, StrategyConfig)
+Log, Times, Optim, Tokens, Records, Plan, Norm = map(
+    config, (LoggerConfig, ScheduleConfig, OptimizerConfig, TokenizerConfig, SourceConfig, StrategyConfig, NormConfig)
 )
 
 class Own(Strategy):
@@ -415,6 +415,7 @@ Applies, States = strategy(apply=(1, 2)), strategy(model_state=None)
         ("train.optimizer=wrong:Optim", "build() gave back 3; expected an Optimizer"),
         ("data.tokenizer=wrong:Tokens", "build() gave back 3; expected a Tokenizer"),
         ("data.train={wrong:Records: {}}", "build() gave back 3; expected a Source"),
+        ("model.encoder={transformer: {norm: wrong:Norm}}", "build() gave back 3; expected a torch module"),
         ("train.strategy=wrong:Plan", "build() gave back 3; expected a Strategy"),
         ("train.strategy=wrong:Wraps", "wrap() gave back 3; expected a torch module"),
         ("train.strategy=wrong:Makes", "make_optimizer() gave back None; expected a torch optimizer"),

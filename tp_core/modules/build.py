@@ -10,12 +10,12 @@ from tp_core.options.context import BuildContext
 from tp_core.packages.plugin_errors import expect
 
 
-def built(config: Any, context: BuildContext, base: type[nn.Module] = nn.Module) -> Any:
+def built(config: Any, context: BuildContext | int, base: type[nn.Module] = nn.Module) -> Any:
     """The module that the options build.
 
     Args:
         config: the options.
-        context: the context of the module.
+        context: the context of the module; of a norm, the width of the states.
         base: the class of which the module must be an instance.
 
     Raises:

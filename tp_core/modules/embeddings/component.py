@@ -23,7 +23,7 @@ class EmbeddingComponent(nn.Module):
     ) -> None:
         super().__init__()
         self.parts = nn.ModuleDict({key_of(name): built(config, context) for name, config in modules.items()})
-        self.norm = options.norm.config.build(context.embedding_size)
+        self.norm = built(options.norm.config, context.embedding_size)
         self.dropout = Dropout(options.dropout)
 
     def forward(self, inputs: Inputs, kv_cache: KVCache | None = None) -> Sequence:

@@ -31,9 +31,9 @@ class Residual(nn.Module):
     def __init__(self, options: LayerOptions, size: int, drops: bool = True) -> None:
         super().__init__()
         where, norm = options.norm_position, options.norm.config
-        self.before = nn.Identity() if where == "post" else norm.build(size)
-        self.update = norm.build(size) if where == "both" else nn.Identity()
-        self.after = norm.build(size) if where == "post" else nn.Identity()
+        self.before = nn.Identity() if where == "post" else built(norm, size)
+        self.update = built(norm, size) if where == "both" else nn.Identity()
+        self.after = built(norm, size) if where == "post" else nn.Identity()
         self.scale = nn.Identity() if options.layer_scale is None else LayerScale(size, options.layer_scale)
         self.dropout, self.drop_path = options.dropout if drops else 0.0, options.drop_path
 

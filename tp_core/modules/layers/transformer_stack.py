@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from tp_core.interfaces import Module, Sequence
 from tp_core.interfaces.kv_cache import KVCache
+from tp_core.modules.build import built
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import visible_memory
 from tp_core.modules.layers.shared_parts import SharedParts
@@ -49,7 +50,7 @@ class TransformerStack(Module):
             TransformerLayer(layer, context, memory, normalised=not (number or options.first_norm))
             for number, layer in enumerate(distinct)
         )
-        self.norm = options.norm.config.build(size) if options.has_final_norm() else nn.Identity()
+        self.norm = built(options.norm.config, size) if options.has_final_norm() else nn.Identity()
         # Only the options are compared, not their paths in the spec.
         mixers = [(type(layer.mixer.config), layer.mixer.config.model_dump()) for layer in distinct]
         #: For each layer, the first one whose mixer has equal options.

@@ -49,8 +49,8 @@ class Attention(Mixer):
         bias = config.bias if config.output_bias is None else config.output_bias
         self.output = Linear(self.heads * self.size, context.hidden_size, bias=bias, std=config.init_std)
         norm = None if config.query_key_norm is None else config.query_key_norm.config
-        self.query_norm = nn.Identity() if norm is None else norm.build(self.size)
-        self.key_norm = nn.Identity() if norm is None else norm.build(self.size)
+        self.query_norm = nn.Identity() if norm is None else built(norm, self.size)
+        self.key_norm = nn.Identity() if norm is None else built(norm, self.size)
 
     def merge(self, mixed: Tensor) -> Tensor:
         """Merge and project the heads: (batch, heads, length, size) → (batch, length, hidden)."""

@@ -47,7 +47,7 @@ class ConvolutionModule(nn.Module):
         self.expansion = Linear(hidden, 2 * hidden, bias=bias, std=std)
         self.depthwise = DepthwiseConvolution(hidden, config.kernel_size, bias)
         batch = config.convolution_norm == "batch"
-        self.norm = MaskedBatchNorm(hidden) if batch else config.norm.config.build(hidden)
+        self.norm = MaskedBatchNorm(hidden) if batch else built(config.norm.config, hidden)
         self.output = Linear(hidden, hidden, bias=bias, std=std)
         self.activation = ACTIVATIONS[config.activation]
 
@@ -99,7 +99,7 @@ class ConformerEncoder(Encoder):
         narrow = context.embedding_size != hidden
         self.projection = Linear(context.embedding_size, hidden, std=config.init_std) if narrow else None
         self.layers = nn.ModuleList(ConformerLayer(config, context) for _ in range(config.num_layers))
-        self.norm = config.norm.config.build(hidden) if config.final_norm else nn.Identity()
+        self.norm = built(config.norm.config, hidden) if config.final_norm else nn.Identity()
         self.shared = SharedParts([cast(ConformerLayer, self.layers[0]).mixer])
 
     def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:

@@ -27,6 +27,7 @@ from tp_core.interfaces import (
     Tokenizer,
 )
 from tp_core.local.trust import trusted, trusting
+from tp_core.modules import built
 from tp_core.options.context import BuildContext, DataContext
 from tp_crossmodal.processors.image_text import caption
 from tp_crossmodal.processors.image_text_lm_options import ImageTextLmConfig
@@ -93,8 +94,8 @@ class ImageTextLmProcessor(TextProcessor):
                     "data.processor.image_text_lm.image_tokenizer is not set; pictures cannot be turned into tokens"
                 )
             with trusting(self._trust_code):
-                built = chosen.config.build(BuildContext().with_facts(self.grid))
-            self._image_tokenizer = built.requires_grad_(False).eval()
+                found: VisualTokenizer = built(chosen.config, BuildContext().with_facts(self.grid), VisualTokenizer)
+            self._image_tokenizer = found.requires_grad_(False).eval()
         return self._image_tokenizer
 
     @torch.no_grad()

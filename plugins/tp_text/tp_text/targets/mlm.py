@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput
+from tp_core.modules import built
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.cross_entropy import linear_cross_entropy
 from tp_core.modules.layers.linear import Linear
@@ -28,7 +29,7 @@ class MaskedLanguageModel(VocabularyTarget):
         inner = context.embedding_size
         self.dense = Linear(context.hidden_size, inner, bias=config.dense_bias, std=config.init_std)
         self.activation = ACTIVATIONS[config.activation]
-        self.norm = config.norm.config.build(inner)
+        self.norm = built(config.norm.config, inner)
         self.output = Linear(inner, context.vocab_size, bias=config.bias, std=config.init_std)
 
     def transform(self, states: Tensor) -> Tensor:

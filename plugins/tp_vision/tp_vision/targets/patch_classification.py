@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from tp_core.interfaces import Features, Sequence
+from tp_core.modules import built
 from tp_core.modules.targets.classification import Classification
 from tp_core.options.context import BuildContext
 from tp_vision.targets.masked import patch_states
@@ -16,7 +17,7 @@ class PatchClassification(Classification):
 
     def __init__(self, config: PatchClassificationConfig, context: BuildContext) -> None:
         super().__init__(config, context._replace(streams={}))
-        self.norm = config.norm.config.build(context.hidden_size)
+        self.norm = built(config.norm.config, context.hidden_size)
 
     def pooled(self, features: Features) -> Tensor:
         return self.pool(features.sequence, "")

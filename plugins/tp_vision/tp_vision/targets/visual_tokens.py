@@ -8,6 +8,7 @@ from torch import Tensor
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput
 from tp_core.local.trust import trusted, trusting
+from tp_core.modules import built
 from tp_core.modules.layers.cross_entropy import linear_cross_entropy
 from tp_core.modules.layers.linear import Linear
 from tp_core.options.context import BuildContext
@@ -26,7 +27,7 @@ class VisualTokens(MaskedTarget):
     def __init__(self, config: VisualTokensConfig, context: BuildContext) -> None:
         super().__init__()
         self.config, self.context, self.stream = config, context, config.stream
-        self.norm = config.norm.config.build(context.hidden_size)
+        self.norm = built(config.norm.config, context.hidden_size)
         self.output = Linear(context.hidden_size, config.token_count(), std=config.init_std)
         self._trust_code = trusted()  # the tokenizer is built later, but with the trust of the model
         self._tokenizer: tuple[VisualTokenizer, ...] = ()  # a tuple, so that torch does not register it as a submodule
@@ -78,7 +79,8 @@ class VisualTokens(MaskedTarget):
         if chosen.missing:
             raise TPError(f"visual_tokens: the tokenizer that makes the labels is not there: {chosen.missing}")
         with trusting(self._trust_code):
-            return chosen.config.build(self.context).requires_grad_(False).eval()
+            found: VisualTokenizer = built(chosen.config, self.context, VisualTokenizer)
+            return found.requires_grad_(False).eval()
 
     def _check(self, tokens: Tensor, pictures: int) -> None:
         """Check the output of the tokenizer.
