@@ -80,8 +80,8 @@ class Trainer:
         model.checkpoint_activations(options.activation_checkpointing)
         if options.compile:
             model.compile()
-        self._hooked, self._repeats = hooks.implements("tp_forward"), hooks.implements("tp_further_passes")
-        module = strategy.wrap(HookedForward(model, hooks) if self._hooked else model)
+        self._repeats = hooks.implements("tp_further_passes")
+        module = strategy.wrap(HookedForward(model, hooks) if hooks.implements("tp_forward") else model)
         self.module = expect(module, nn.Module, strategy, "wrap", "a torch module")
         groups = parameter_groups(model, spec.train.optimizer.config)
         hooks.hook.tp_parameter_groups(model=model, groups=groups)

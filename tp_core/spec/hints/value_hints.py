@@ -30,31 +30,20 @@ def switched(word: str, option: str) -> str:
 
 
 @functools.cache
-def _options() -> dict[str, list[str]]:
-    """Term → the options of the core that it means, the usual one first."""
+def _names() -> dict[str, list[str]]:
+    """Term → the options of the core that it means, the usual one first, then the values."""
     found: dict[str, list[str]] = {}
-    for options in WORDS.values():
-        for option, words in options.items():
+    for table in (*WORDS.values(), VALUES):
+        for name, words in table.items():
             for word in words.split():
-                found.setdefault(plain(word), []).append(option)
-    return found
-
-
-@functools.cache
-def _values() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for value, words in VALUES.items():
-        for word in words.split():
-            found.setdefault(plain(word), []).append(value)
+                found.setdefault(plain(word), []).append(name)
     return found
 
 
 def meant(word: str, known: Iterable[str]) -> str | None:
     """The one among several of our names that a term of another toolkit means; None if it means none of them."""
     known = list(known)
-    return next(
-        (name for name in (*_options().get(plain(word), []), *_values().get(plain(word), [])) if name in known), None
-    )
+    return next((name for name in _names().get(plain(word), []) if name in known), None)
 
 
 def value_hint(word: str, known: Iterable[str]) -> str:
