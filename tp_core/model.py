@@ -161,13 +161,20 @@ class Model(ModelWeights):
         stream = self.reads.get(target)
         return features if stream is None else replace(features, sequence=features.streams[stream])
 
-    def forward(self, batch: Batch, denominators: Mapping[str, Tensor] | None = None) -> ModelOutput:
+    def forward(
+        self, batch: Batch, denominators: Mapping[str, Tensor] | None = None, predict: bool = False
+    ) -> ModelOutput:
         """Loss and metrics of a batch with labels.
 
         Args:
             denominators: divisor of each target's loss, if this batch is part of a larger one; default: the batch's own
                 counts.
+            predict: True to add the predictions of :meth:`predict`, from the same features.
         """
+        if predict:
+            features = self.encode(batch)
+            found = self.losses_of(features, batch, denominators)
+            return replace(found, predictions=self.predictions_of(features, batch))
         outputs = self._outputs(batch) if self._compiled is None else together(*self._compiled(batch))
         return self._result(outputs, denominators)
 
@@ -236,7 +243,10 @@ class Model(ModelWeights):
 
     def predict(self, batch: Batch) -> list[dict[str, Any]]:
         """The predictions of the batch's targets, per sample, keyed by target if there are several."""
-        features = self.encode(batch)
+        return self.predictions_of(self.encode(batch), batch)
+
+    def predictions_of(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
+        """Like :meth:`predict`, for features that :meth:`encode` made from the batch."""
         features = replace(features, streams=_Streams(features.streams))
         able = {name: t for name, t in self.active(batch).items() if type(t).predict is not Target.predict}
         if not able:

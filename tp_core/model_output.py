@@ -19,12 +19,14 @@ class ModelOutput:
         losses: mean loss of each target.
         metrics: ``target/metric`` → mean value, scalars on the device; ``outputs`` has those that are no means.
         outputs: each target's sums and counts, for adding up over batches.
+        predictions: the result of ``Model.predict`` if it was asked for, else empty.
     """
 
     loss: Tensor
     losses: dict[str, Tensor] = field(default_factory=dict)
     metrics: dict[str, Tensor] = field(default_factory=dict)
     outputs: dict[str, TargetOutput] = field(default_factory=dict)
+    predictions: list[dict[str, Any]] = field(default_factory=list)
 
 
 def detached(output: TargetOutput) -> TargetOutput:

@@ -60,7 +60,9 @@ def test_words_and_characters_are_counted_against_the_text_itself(tmp_path: Path
         totals: dict[str, list[float]] = {}
         for start in range(0, 4, size):
             part = slice(start, start + size)
-            for name, (errors, count) in made.score(predictions[part], made.collate(samples[part])).items():
+            for name, (errors, count) in made.score(
+                made.describe(predictions[part]), [[made.carried(each)] for each in samples[part]]
+            ).items():
                 total = totals.setdefault(name, [0, 0])
                 total[0] += errors
                 total[1] += count
@@ -74,7 +76,7 @@ def test_words_and_characters_are_counted_against_the_text_itself(tmp_path: Path
         "'Z' 1, 'ë' 1, 'ï' 1, 'ñ' 1, 'ú' 1, 'ÿ' 1"
     ]
     with pytest.raises(TPError, match="need evaluation samples"):
-        made.score(predictions, made.collate([made.sample(rows, i, generator(0, TRAIN, 0, i)) for i in range(4)]))
+        made.carried(made.sample(rows, 0, generator(0, TRAIN, 0, 0)))
 
 
 def counted(tokenizer: Tokenizer, *texts: str) -> str | None:

@@ -155,10 +155,12 @@ def test_the_blank_may_be_any_id_that_texts_do_not_hold(tmp_path: Path) -> None:
 def test_predictions_are_texts_and_are_scored_by_words(tmp_path: Path) -> None:
     made = processor(tmp_path, "speech_ctc")
     rows = rows_of(made, written(tmp_path, "low high", "top"), tmp_path)
-    batch = made.collate([made.evaluation_sample(rows, index, generator(3, EVALUATION, 0, index)) for index in (0, 1)])
+    samples = [made.evaluation_sample(rows, index, generator(3, EVALUATION, 0, index)) for index in (0, 1)]
     predicted = [{"token_ids": [IDS["low"], IDS["top"]]}, {"token_ids": [IDS["top"], IDS["top"]]}]
-    assert made.describe(predicted) == [{"text": "low top"}, {"text": "top top"}]
-    assert made.score(predicted, batch)["word_error_rate"] == (2, 3)
+    described = made.describe(predicted)
+    assert described == [{"text": "low top"}, {"text": "top top"}]
+    carried = [[made.carried(sample)] for sample in samples]
+    assert made.score(described, carried)["word_error_rate"] == (2, 3)
 
 
 @pytest.mark.parametrize(

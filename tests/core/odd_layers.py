@@ -386,15 +386,15 @@ class ExtraField(GoodProcessor):
 
 
 class Scores(GoodProcessor):
-    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, MetricState]:
+    def score(self, predictions: list[dict[str, Any]], samples: list[list[Sample]]) -> dict[str, MetricState]:
         found = [each["ids"] for each in predictions]
-        wanted = batch.inputs["input_ids"].tolist()
+        wanted = [sample["input_ids"].tolist() for (sample,) in samples]
         return {"overlap": (sum(len({*f} & {*w}) for f, w in zip(found, wanted)), sum(map(len, wanted)))}
 
 
 class ScoresMore(Scores):
-    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, MetricState]:
-        return {**super().score(predictions, batch), "surprise": (1, 2)}
+    def score(self, predictions: list[dict[str, Any]], samples: list[list[Sample]]) -> dict[str, MetricState]:
+        return {**super().score(predictions, samples), "surprise": (1, 2)}
 
 
 class ScoresNothing(GoodProcessor):
@@ -402,7 +402,7 @@ class ScoresNothing(GoodProcessor):
 
 
 class ScoresLoss(Scores):
-    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, MetricState]:
+    def score(self, predictions: list[dict[str, Any]], samples: list[list[Sample]]) -> dict[str, MetricState]:
         return {"loss": (1, 2)}
 
 

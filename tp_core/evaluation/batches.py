@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 
+from tp_core.data.sampling.portions import EvaluationBatch
 from tp_core.evaluation.mode import evaluating
 from tp_core.evaluation.rounds import run_in_rounds, run_until_pause
+from tp_core.evaluation.scoring import Scorer
 from tp_core.evaluation.totals import JoinedRows, Totals, computed, divided, states_of
-from tp_core.interfaces import Batch, Processor
+from tp_core.interfaces import Processor
 from tp_core.metrics.facts import MetricFacts
 from tp_core.model import Model
 from tp_core.processes.agreement import together
@@ -22,7 +24,7 @@ from tp_core.random_state import random_state_kept
 
 def evaluate_batches(
     model: Model,
-    batches: Iterable[Batch],
+    batches: Iterable[EvaluationBatch],
     processes: ProcessGroup,
     device: torch.device,
     autocast: Callable[[], AbstractContextManager[Any]],
@@ -34,7 +36,7 @@ def evaluate_batches(
     """Mean loss, mean loss per target and every metric, over all batches of all processes.
 
     Args:
-        batches: batches of this process; batch ``i`` has the index ``i · processes + rank`` among all.
+        batches: batches of this process (:func:`tp_core.data.sampling.loader.evaluation_batches`).
         facts: declared facts of the metrics (:func:`tp_core.spec.metrics.set_metrics`).
         processor: adds its own metrics (:meth:`tp_core.interfaces.Processor.score`).
         pause: checked before each batch; a pause on one process ends the evaluation on all.
@@ -47,24 +49,25 @@ def evaluate_batches(
     """
     totals, rows = Totals(device), JoinedRows()
 
-    def add(number: int, batch: Batch, counts: bool = True) -> None:
-        batch = batch.to(device)
+    scorer = Scorer(processor) if processor is not None and processor.has_metrics else None
+
+    def add(each: EvaluationBatch, counts: bool = True) -> None:
+        batch = each.batch.to(device)
         with autocast():
-            output = model(batch)
-            predictions = model.predict(batch) if processor is not None and processor.has_metrics else []
+            output = model(batch, predict=scorer is not None)
         if not counts:
             return
         states = states_of(output)
-        if processor is not None and processor.has_metrics:
-            states.update(processor.score(predictions, batch))
+        if scorer is not None:
+            states.update(scorer.add(each, output.predictions))
         adding, joined = divided(states)
         losses = {f"loss/{name}": (own.loss_sum, own.denominator) for name, own in output.outputs.items()}
         totals.add({**losses, **adding})
-        rows.add(number * processes.world_size + processes.rank, joined)
+        rows.add(each.portion.number, joined)
 
     def add_own() -> None:
-        for number, batch in enumerate(pause.before_each(batches)):
-            add(number, batch)
+        for each in pause.before_each(batches):
+            add(each)
 
     with evaluating(model), random_state_kept():
         if in_rounds:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-from tp_core.interfaces import Batch
 from tp_core.processes.agreement import Agreement, Request
 from tp_core.processes.group import ProcessGroup
 from tp_core.processes.signals import InterruptedWaitError
+
+#: The batch of a round.
+Item = TypeVar("Item")
 
 
 def run_until_pause(processes: ProcessGroup, work: Callable[[], None]) -> None:
@@ -20,21 +23,21 @@ def run_until_pause(processes: ProcessGroup, work: Callable[[], None]) -> None:
     _go_on(agreement, request)
 
 
-def run_in_rounds(batches: Iterator[Batch], processes: ProcessGroup, work: Callable[[int, Batch, bool], None]) -> None:
+def run_in_rounds(batches: Iterator[Item], processes: ProcessGroup, work: Callable[[Item, bool], None]) -> None:
     """Call ``work`` on every process equally often, as sharded weights require, until no process has another batch.
 
     A process without another batch repeats its last one; if it has none at all, it takes one of the first process. If
     one process fails or pauses before a round, all raise.
 
     Args:
-        batches: batches of this process; the first process has at least as many as any other.
-        work: (round, batch, True if the batch counts) → None.
+        batches: batches of this process; the first process has one if any process has one.
+        work: (batch, True if the batch counts) → None.
 
     Raises:
         InterruptedWaitError: there was a pause, or a signal while waiting for a batch.
     """
     agreement, number = Agreement(processes), 0
-    last: Batch | None = None
+    last: Item | None = None
     while True:
         batch, request = None, Request.GO_ON
         try:
@@ -48,7 +51,7 @@ def run_in_rounds(batches: Iterator[Batch], processes: ProcessGroup, work: Calla
             last = processes.from_first(batch)
         last = batch if batch is not None else last
         assert last is not None
-        agreement.attempt(work, number, last, batch is not None)
+        agreement.attempt(work, last, batch is not None)
         number += 1
 
 

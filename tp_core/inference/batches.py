@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from numbers import Integral
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -22,11 +22,14 @@ from tp_core.processes.shared import ALONE, Processes
 
 Answer = TypeVar("Answer")
 
-#: Converts records to samples.
+#: Converts records to samples, one per record.
 Encode = Callable[[list[Record]], list[Sample]]
 
-#: Computes one answer per row of a batch, given the positions of the rows' records among all records (from 0) and the
-#: records.
+#: Converts records to the samples of each record.
+Divide = Callable[[list[Record]], list[list[Sample]]]
+
+#: Computes one answer per sample of a batch, given the positions of the samples' records among all records (from 0) and
+#: the records.
 Compute = Callable[[Batch, list[int], list[Record]], Sequence[Answer]]
 
 
@@ -35,6 +38,19 @@ class Unusable:
     """Replaces the answer to a record that cannot be used; ``error`` is the reason."""
 
     error: str
+
+
+@dataclass(frozen=True)
+class Division(Generic[Answer]):
+    """Records that may have several samples.
+
+    Attributes:
+        divide: converts records to the samples of each.
+        combine: makes one answer of those to the samples of a record.
+    """
+
+    divide: Divide
+    combine: Callable[[list[Sample], list[Answer]], Answer]
 
 
 def need_batch_size(size: int) -> None:
@@ -55,6 +71,7 @@ def answers(
     skip: bool = False,
     processes: Processes = ALONE,
     done: Callable[[int], None] = lambda _: None,
+    division: Division[Answer] | None = None,
 ) -> Iterator[tuple[list[Record], list[Answer | Unusable]]]:
     """Chunks of records, each with its answers, in order.
 
@@ -69,6 +86,7 @@ def answers(
         processes: the processes that share the work. The first gets all answers, the others none.
         done: called with the number of finished records after each batch. Records of other processes and unusable
             records are reported when the processes exchange their answers.
+        division: the samples of records that may have several, instead of ``encode``.
 
     Raises:
         DataError: a record cannot be used, and ``skip`` is False.
@@ -82,27 +100,60 @@ def answers(
         told += rows
         done(rows)
 
-    share = _Share(feed, batch_size, device, compute, encode or feed.processor.encode, skip, count)
+    if division is None:
+        division = _undivided(encode or feed.processor.encode)
+    share = _Share(feed, batch_size, device, compute, division, skip, count)
     source, size, first = iter(records), feed.processor.read_ahead, 0
     while turn := list(islice(source, size * processes.count)):
         whole = len(turn) == size * processes.count
         loads = [(0, rank) for rank in range(processes.count)]
         own: dict[int, Answer | Unusable] = {}
+        parts: dict[int, _Parts[Answer]] = {}
         for number, start in enumerate(range(0, len(turn), size)):
             if whole and number != processes.rank:
                 continue
             chunk = turn[start : start + size]
             found = share.of(chunk, first + start, None if whole else loads, processes.rank)
-            own.update((start + index, answer) for index, answer in found.items())
-        shares = processes.collect((digest(turn) if processes.count > 1 else 0, own))
-        if any(each != shares[0][0] for each, _ in shares):
+            for index, answer in found.items():
+                if isinstance(answer, Unusable):
+                    own[start + index] = answer
+                elif whole:
+                    own[start + index] = answer.combined(division)
+                else:
+                    parts[start + index] = answer
+        computed = {number: each.answers for number, each in parts.items()}
+        shares = processes.collect((digest(turn) if processes.count > 1 else 0, own, computed))
+        if any(each != shares[0][0] for each, _, _ in shares):
             raise TPError("the processes read different records; all need the same input files")
         count(first + len(turn) - told)
-        together = {number: answer for _, each in shares for number, answer in each.items()}
-        for start in range(0, len(together), size):
-            chunk = turn[start : start + size]
-            yield chunk, [together[number] for number in range(start, start + len(chunk))]
+        if shares:
+            together = {number: answer for _, each, _ in shares for number, answer in each.items()}
+            for number, each in parts.items():  # the first process has the samples of all records
+                for _, _, theirs in shares:
+                    each.answers.update(theirs[number])
+                together[number] = each.combined(division)
+            for start in range(0, len(turn), size):
+                chunk = turn[start : start + size]
+                yield chunk, [together[number] for number in range(start, start + len(chunk))]
         first += len(turn)
+
+
+def _undivided(encode: Encode) -> Division[Any]:
+    def one(samples: list[Sample], found: list[Any]) -> Any:
+        return found[0]
+
+    return Division(lambda records: [[sample] for sample in encode(records)], one)
+
+
+@dataclass
+class _Parts(Generic[Answer]):
+    """The samples of a record, and the answers to them, by number."""
+
+    samples: list[Sample]
+    answers: dict[int, Answer]
+
+    def combined(self, division: Division[Answer]) -> Answer:
+        return division.combine(self.samples, [self.answers[number] for number in range(len(self.samples))])
 
 
 @dataclass(frozen=True)
@@ -113,23 +164,25 @@ class _Share(Generic[Answer]):
     batch_size: int
     device: torch.device
     compute: Compute[Answer]
-    encode: Encode
+    division: Division[Answer]
     skip: bool
     done: Callable[[int], None]
 
     def of(
         self, chunk: list[Record], first: int, loads: list[tuple[int, int]] | None, rank: int
-    ) -> dict[int, Answer | Unusable]:
-        """The answers that one process computes for a chunk's records, by index in the chunk.
+    ) -> dict[int, _Parts[Answer] | Unusable]:
+        """The answers that one process computes for the samples of a chunk's records, by index in the chunk.
 
         Args:
             first: position of the chunk's first record among all records.
             loads: heap of (work so far, rank) of all processes; None if this process computes all batches.
         """
-        found: dict[int, Answer | Unusable] = {}
-        samples = self._samples(chunk, found)
-        lengths = {number: _length(sample) for number, sample in samples.items()}
-        order = sorted(samples, key=lambda number: lengths[number])
+        found: dict[int, _Parts[Answer] | Unusable] = {}
+        parts = {index: _Parts[Answer](samples, {}) for index, samples in self._samples(chunk, found).items()}
+        found.update(parts)
+        samples = [(index, number) for index, each in parts.items() for number in range(len(each.samples))]
+        lengths = {(index, number): _length(parts[index].samples[number]) for index, number in samples}
+        order = sorted(samples, key=lambda place: lengths[place])
         groups = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
         # Start with the longest batches; each batch goes to the process with the least work.
         owners = {}
@@ -140,13 +193,16 @@ class _Share(Generic[Answer]):
                 heapq.heapreplace(loads, (load + cost, owners[number]))
         for number, group in enumerate(groups):
             if owners.get(number, rank) == rank:
-                batch = self.feed.collate([samples[i] for i in group]).to(self.device)
-                made = self.compute(batch, [first + i for i in group], [chunk[i] for i in group])
-                found.update(zip(group, made, strict=True))
-                self.done(len(group))
+                batch = self.feed.collate([parts[i].samples[j] for i, j in group]).to(self.device)
+                made = self.compute(batch, [first + i for i, _ in group], [chunk[i] for i, _ in group])
+                complete = 0
+                for (i, j), answer in zip(group, made, strict=True):
+                    parts[i].answers[j] = answer
+                    complete += len(parts[i].answers) == len(parts[i].samples)
+                self.done(complete)
         return found
 
-    def _samples(self, chunk: list[Record], found: dict[int, Answer | Unusable]) -> dict[int, Sample]:
+    def _samples(self, chunk: list[Record], found: dict[int, _Parts[Answer] | Unusable]) -> dict[int, list[Sample]]:
         """The samples of a chunk's records by index; unusable records are added to the answers."""
         read = {}
         for number, record in enumerate(chunk):
@@ -155,14 +211,14 @@ class _Share(Generic[Answer]):
             else:
                 read[number] = record
         try:
-            return dict(zip(read, self.encode(list(read.values())))) if read else {}
+            return dict(zip(read, self.division.divide(list(read.values())), strict=True)) if read else {}
         except DataError:
             if not self.skip:
                 raise
         samples = {}
         for number, record in read.items():
             try:
-                (samples[number],) = self.encode([record])
+                (samples[number],) = self.division.divide([record])
             except DataError as error:
                 found[number] = Unusable(str(error))
         return samples

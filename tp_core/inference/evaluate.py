@@ -16,12 +16,13 @@ from tp_core.artifacts.load import LoadedModel, loaded_model
 from tp_core.data.cache.prepared import prepared_rows
 from tp_core.data.cache.rows import ArrowRows, write_rows
 from tp_core.data.sampling.loader import evaluation_batches
+from tp_core.data.sampling.portions import EvaluationBatch
 from tp_core.data.sources.records import BadRecords
 from tp_core.errors import DataError, TPError, warn
 from tp_core.evaluation.batches import evaluate_batches
 from tp_core.inference.batches import digest, need_batch_size
 from tp_core.inference.predict import as_records
-from tp_core.interfaces import Batch, Processor, Record
+from tp_core.interfaces import Processor, Record
 from tp_core.local.trust import trusting
 from tp_core.options.choice import Chosen, chosen_of
 from tp_core.options.source import SourceConfig
@@ -97,10 +98,10 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _told(batches: Iterable[Batch], done: Callable[[int], None]) -> Iterator[Batch]:
-    for batch in batches:
-        yield batch
-        done(batch.size)
+def _told(batches: Iterable[EvaluationBatch], done: Callable[[int], None]) -> Iterator[EvaluationBatch]:
+    for each in batches:
+        yield each
+        done(each.batch.size)
 
 
 @contextlib.contextmanager

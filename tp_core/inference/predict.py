@@ -10,7 +10,7 @@ from tp_core.artifacts.load import LoadedModel, loaded_model
 from tp_core.data.sources.options import MEDIA
 from tp_core.errors import DataError, TPError
 from tp_core.evaluation.mode import evaluating
-from tp_core.inference.batches import Unusable, answers
+from tp_core.inference.batches import Division, Unusable, answers
 from tp_core.interfaces import Batch, Record
 from tp_core.processes.shared import ALONE, Processes
 
@@ -100,6 +100,7 @@ def predict(
         skip=skips(loaded),
         processes=processes,
         done=done,
+        division=Division(processor.divide, processor.combine),
     )
     for records, found in made:
         for record, answer in zip(records, found):

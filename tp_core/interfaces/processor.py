@@ -127,7 +127,39 @@ class Processor(ABC):
 
     @abstractmethod
     def encode(self, records: list[Record]) -> list[Sample]:
-        """Samples for inference, from records without labels and without randomness."""
+        """Samples for inference, one per record, from records without labels and without randomness."""
+
+    def divide(self, records: list[Record]) -> list[list[Sample]]:
+        """The samples of each record for predictions; by default the one of :meth:`encode`.
+
+        A record may need several samples: windows of a long document, or the blanks of a text. :meth:`combine` makes
+        one prediction of theirs. Evaluations divide records in the same way: :meth:`prepare` writes the rows of a
+        record one after the other, and :meth:`record_starts` tells where they begin.
+        """
+        return [[sample] for sample in self.encode(records)]
+
+    def combine(self, samples: list[Sample], predictions: list[dict[str, Any]]) -> dict[str, Any]:
+        """The prediction for a record; by default that of its only sample.
+
+        Args:
+            samples: the record's samples, from :meth:`divide`, or from :meth:`evaluation_sample` through
+                :meth:`carried`.
+            predictions: their predictions, from :meth:`describe`.
+        """
+        (prediction,) = predictions
+        return prediction
+
+    def record_starts(self, rows: Rows) -> NDArray[np.int64] | None:
+        """The index of the first row of each record, ascending from 0; None if every row is a record of its own."""
+        return None
+
+    def carried(self, sample: Sample) -> Sample:
+        """The entries of an evaluation sample that :meth:`combine` and :meth:`score` read; by default all of them.
+
+        With ``train.workers``, they are copied from the workers in addition to the batch. Large inputs, such as
+        pictures, should be left out.
+        """
+        return sample
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Predictions in readable form: class names instead of class numbers, tokens instead of ids."""
@@ -138,18 +170,18 @@ class Processor(ABC):
         """True if the processor computes metrics."""
         return type(self).score is not Processor.score
 
-    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> Mapping[str, MetricState]:
+    def score(self, predictions: list[dict[str, Any]], samples: list[list[Sample]]) -> Mapping[str, MetricState]:
         """Evaluation metrics that the processor computes from predictions, such as the word error rate.
 
         An evaluation makes predictions for this method only if the processor overrides it. The processor's config
         declares the metrics (``ProcessorConfig.measures``).
 
         Args:
-            predictions: the result of ``Model.predict``, one per sample.
-            batch: the batch with labels, on the model's device.
+            predictions: the results of :meth:`combine`, one per record, as ``tp predict`` would write them.
+            samples: the evaluation samples of each record (:meth:`carried`), which have the labels.
 
         Returns:
-            Name → the metric of this batch, numbers or arrays: (sum, count), or as in :class:`TargetOutput`.
+            Name → the metric of these records, numbers or arrays: (sum, count), or as in :class:`TargetOutput`.
         """
         return {}
 

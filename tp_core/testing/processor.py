@@ -204,7 +204,14 @@ def _check_scores(
     )
     numbers = range(min(len(rows), 16))
     samples = [processor.evaluation_sample(rows, index, generator(0, EVALUATION, 0, index)) for index in numbers]
-    found = processor.score([dict(prediction) for _ in samples], processor.collate(samples))
+    starts = processor.record_starts(rows)
+    first = list(numbers) if starts is None else starts[starts < len(numbers)].tolist()
+    carried = [processor.carried(sample) for sample in samples]
+    records = [carried[begin:end] for begin, end in zip(first, [*first[1:], len(carried)])]
+    combined = []
+    for own in records:
+        combined.append(processor.combine(own, processor.describe([dict(prediction) for _ in own])))
+    found = processor.score(combined, records)
     metrics.check_declared(found, facts, "score()")
     metrics.check_states(found, facts)
     for name in found:
@@ -258,6 +265,10 @@ def _check_inference(processor: Processor, records: list[Record], config: Proces
     samples = processor.encode(bare)
     assert len(samples) == len(bare), (
         f"encode() gives {len(samples)} samples for {len(bare)} records; expected one each"
+    )
+    divided = processor.divide(bare)
+    assert len(divided) == len(bare), (
+        f"divide() gives the samples of {len(divided)} records for {len(bare)}; expected those of each"
     )
     again = processor.encode(bare)
     for before, after in zip(samples, again):

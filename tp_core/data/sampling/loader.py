@@ -7,7 +7,7 @@ import signal
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
@@ -16,6 +16,7 @@ from tp_core.data.routing import Feed
 from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.data.sampling.mixture import DataSet, SetSchedule
 from tp_core.data.sampling.order import EVALUATION, TRAIN, Order, generator
+from tp_core.data.sampling.portions import EvaluationBatch, Portion, portions
 from tp_core.data.sampling.waiting import (
     BatchTimeoutError,
     Parcel,
@@ -63,7 +64,11 @@ class BatchPlan:
         return range(first, first + self.micro_size)
 
 
-class _Numbered(Dataset["Batch | Parcel | TPError"]):
+#: A batch, as training or an evaluation uses it.
+AnyBatch = TypeVar("AnyBatch", Batch, EvaluationBatch)
+
+
+class _Numbered(Dataset["AnyBatch | Parcel[AnyBatch] | TPError"], Generic[AnyBatch]):
     """Batch number → collated batch (packed if a worker sends it), or the error of this batch.
 
     An error is returned as a value, since torch would put a traceback into the message of an error raised in a worker.
@@ -73,7 +78,7 @@ class _Numbered(Dataset["Batch | Parcel | TPError"]):
         """Pickle local files before the objects that they define, for a worker that is not a fork."""
         return _made_here, (type(self), namespaces()), self.__dict__
 
-    def __getitem__(self, number: int) -> Batch | Parcel | TPError:
+    def __getitem__(self, number: int) -> AnyBatch | Parcel[AnyBatch] | TPError:
         try:
             batch = self.batch(number)
         except TPError as error:
@@ -86,11 +91,11 @@ class _Numbered(Dataset["Batch | Parcel | TPError"]):
         worker = get_worker_info()
         return batch if worker is None else _packed(batch, worker.id)
 
-    def batch(self, number: int) -> Batch:
+    def batch(self, number: int) -> AnyBatch:
         raise NotImplementedError
 
 
-def _packed(batch: Batch, worker: int) -> Parcel | TPError:
+def _packed(batch: AnyBatch, worker: int) -> Parcel[AnyBatch] | TPError:
     try:
         return Parcel(batch)
     except Exception as error:
@@ -100,12 +105,12 @@ def _packed(batch: Batch, worker: int) -> Parcel | TPError:
         return told
 
 
-def _made_here(kind: type[_Numbered], local: list[Namespace]) -> _Numbered:
+def _made_here(kind: type[_Numbered[Any]], local: list[Namespace]) -> _Numbered[Any]:
     adopt(local)
     return kind.__new__(kind)
 
 
-class _Training(_Numbered):
+class _Training(_Numbered[Batch]):
     """Micro-batch number → collated batch of the data set that the step uses."""
 
     def __init__(self, sets: Sequence[DataSet], plan: BatchPlan, turns: SetSchedule) -> None:
@@ -132,17 +137,18 @@ def _order(data: DataSet, seed: int, sizes: BatchSizes) -> Order:
     return Order(seed, len(data.rows), sizes, data.bucket, data.rows.lengths(data.length_column))
 
 
-class _Evaluation(_Numbered):
-    """Batch number → collated batch, in order, with the same random numbers in every evaluation."""
+class _Evaluation(_Numbered[EvaluationBatch]):
+    """Number of a portion → collated batch, with the same random numbers in every evaluation."""
 
-    def __init__(self, rows: Rows, feed: Feed, batch_size: int, seed: int) -> None:
-        self.rows, self.feed, self.batch_size, self.seed = rows, feed, batch_size, seed
+    def __init__(self, rows: Rows, feed: Feed, portions: Sequence[Portion], seed: int) -> None:
+        self.rows, self.feed, self.portions, self.seed = rows, feed, portions, seed
 
-    def batch(self, number: int) -> Batch:
-        first = number * self.batch_size
-        indices = range(first, min(first + self.batch_size, len(self.rows)))
-        drawn = ((index, generator(self.seed, EVALUATION, 0, index)) for index in indices)
-        return self.feed.collate([self.feed.processor.evaluation_sample(self.rows, *each) for each in drawn])
+    def batch(self, number: int) -> EvaluationBatch:
+        portion, processor = self.portions[number], self.feed.processor
+        drawn = ((index, generator(self.seed, EVALUATION, 0, index)) for index in portion.rows)
+        samples = [processor.evaluation_sample(self.rows, *each) for each in drawn]
+        carried = tuple(map(processor.carried, samples)) if processor.has_metrics else ()
+        return EvaluationBatch(self.feed.collate(samples), portion, carried)
 
 
 def _identity(value: Any) -> Any:
@@ -160,11 +166,11 @@ def _worker(_: int) -> None:
 
 
 def _batches(
-    dataset: _Numbered, numbers: range, workers: int, prefetch: int, pin: bool, patience: Patience
-) -> Generator[Batch, None, None]:
+    dataset: _Numbered[AnyBatch], numbers: range, workers: int, prefetch: int, pin: bool, patience: Patience
+) -> Generator[AnyBatch, None, None]:
     # Without an alarm, only torch's own limit applies. It restarts with every batch that arrives out of order.
     own_limit = workers and patience.seconds is not None and not has_alarm()
-    loader: DataLoader[Batch | Parcel | TPError] = DataLoader(
+    loader: DataLoader[AnyBatch | Parcel[AnyBatch] | TPError] = DataLoader(
         dataset,
         batch_size=None,
         sampler=numbers,
@@ -201,7 +207,7 @@ def _batches(
         end_workers(iterator)
 
 
-def _unpacked(batch: Batch | Parcel | TPError) -> Batch | TPError:
+def _unpacked(batch: AnyBatch | Parcel[AnyBatch] | TPError) -> AnyBatch | TPError:
     if not isinstance(batch, Parcel):
         return batch
     try:
@@ -262,9 +268,8 @@ def evaluation_batches(
     workers: int = 0,
     pin: bool = False,
     timeout: float | None = None,
-) -> Generator[Batch, None, None]:
-    """This process's share of all batches. Each row occurs once; for ``timeout``, see :func:`training_batches`."""
-    count = -(-len(rows) // batch_size)
-    numbers = range(rank, count if limit is None else min(count, limit), world_size)
+) -> Generator[EvaluationBatch, None, None]:
+    """This process's share of all batches (:func:`portions`); for ``timeout``, see :func:`training_batches`."""
+    own = portions(len(rows), batch_size, feed.processor.record_starts(rows), rank, world_size, limit)
     patience = Patience(timeout, rank)
-    yield from _batches(_Evaluation(rows, feed, batch_size, seed), numbers, workers, 4, pin, patience)
+    yield from _batches(_Evaluation(rows, feed, own, seed), range(len(own)), workers, 4, pin, patience)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from tp_core.data.sampling.portions import EvaluationBatch
 from tp_core.errors import TPError
 from tp_core.interfaces import Batch
 
@@ -104,22 +105,26 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-class Parcel:
+#: A batch that can be sent.
+Sent = TypeVar("Sent", Batch, EvaluationBatch)
+
+
+class Parcel(Generic[Sent]):
     """A batch that a worker sends, with its tensors already in shared memory.
 
     Torch sends batches in a thread that only prints its errors, such as that of a full ``/dev/shm``, and the batch is
     lost. Packing the batch first raises the error where it can be reported.
     """
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Sent) -> None:
         self._packed = bytes(ForkingPickler.dumps(batch))
 
-    def batch(self) -> Batch:
+    def batch(self) -> Sent:
         """The batch; it can be taken out only once."""
-        unpacked: Batch = pickle.loads(self._packed)
+        unpacked: Sent = pickle.loads(self._packed)
         return unpacked
 
-    def pin_memory(self) -> Batch:
+    def pin_memory(self) -> Sent:
         """The batch in pinned memory; torch calls this in a separate thread."""
         return self.batch().pin_memory()
 

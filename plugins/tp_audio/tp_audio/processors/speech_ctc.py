@@ -39,28 +39,25 @@ class CtcTexts:
             )
 
     def labels(self, samples: list[Sample]) -> dict[str, torch.Tensor]:
-        """``labels`` (batch, longest); all ``IGNORE`` if the samples have no texts.
-
-        Evaluation samples also have ``written`` (batch, longest text): the bytes of the texts in UTF-8.
-        """
+        """``labels`` (batch, longest); all ``IGNORE`` if the samples have no texts."""
         if "text" not in samples[0]:
             return {"labels": torch.full((len(samples), 1), IGNORE)}
-        labels = {"labels": padded([sample["text"] for sample in samples], None, IGNORE)}
-        if "written" in samples[0]:
-            labels["written"] = padded([sample["written"] for sample in samples], None, IGNORE)
-        return labels
+        return {"labels": padded([sample["text"] for sample in samples], None, IGNORE)}
 
-    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:
-        """Word and character error rates against the original texts, not against their decoded token ids.
+    def carried(self, sample: Sample) -> Sample:
+        """The original text of an evaluation sample, its bytes in UTF-8.
 
         Raises:
-            TPError: the batch does not consist of evaluation samples.
+            TPError: it is no evaluation sample.
         """
-        if "written" not in batch.labels["ctc"]:
+        if "written" not in sample:
             raise TPError("error rates need evaluation samples (evaluation_sample), which contain the original texts")
-        rows = batch.labels["ctc"]["written"].tolist()
-        wanted = [bytes(each for each in row if each != IGNORE).decode() for row in rows]
-        found = [spelled(each.get("ctc", each), self.tokenizer)["text"] for each in predictions]
+        return {"written": sample["written"]}
+
+    def score(self, predictions: list[dict[str, Any]], samples: list[list[Sample]]) -> dict[str, tuple[float, float]]:
+        """Word and character error rates against the original texts, not against their decoded token ids."""
+        wanted = [bytes(sample["written"]).decode() for (sample,) in samples]
+        found = [each.get("ctc", each)["text"] for each in predictions]
         return {
             "word_error_rate": word_errors(wanted, found),
             "character_error_rate": character_errors(wanted, found),
@@ -88,5 +85,8 @@ class SpeechCtcProcessor(TranscribedSpeechProcessor):
         """The predictions with ids replaced by texts."""
         return [spelled(each, self.tokenizer) for each in predictions]
 
-    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:
-        return self.texts.score(predictions, batch)
+    def carried(self, sample: Sample) -> Sample:
+        return self.texts.carried(sample)
+
+    def score(self, predictions: list[dict[str, Any]], samples: list[list[Sample]]) -> dict[str, tuple[float, float]]:
+        return self.texts.score(predictions, samples)

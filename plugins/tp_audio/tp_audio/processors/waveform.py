@@ -139,5 +139,8 @@ class WaveformCtcProcessor(FinetuningProcessor):
         """The predictions with ids replaced by texts."""
         return [spelled(each, self.tokenizer) for each in predictions]
 
-    def score(self, predictions: list[dict[str, Any]], batch: Batch) -> dict[str, tuple[float, float]]:
-        return self.texts.score(predictions, batch)
+    def carried(self, sample: Sample) -> Sample:
+        return self.texts.carried(sample)
+
+    def score(self, predictions: list[dict[str, Any]], samples: list[list[Sample]]) -> dict[str, tuple[float, float]]:
+        return self.texts.score(predictions, samples)
