@@ -18,6 +18,7 @@ VOCABULARY = [*SPECIAL, "[BOS]", "[EOS]", *WORDS, *(f"<extra_id_{number}>" for n
 FILES = {
     **dict.fromkeys(("bert", "bilm", "lm", "mlm", "gsg", "t5", "bart", "skipgram", "prefixlm"), "corpus.txt"),
     **dict.fromkeys(("cls", "cls_mlm", "pair"), "pairs.jsonl"),
+    "token_cls": "tagged.jsonl",
     "mt": "translations.jsonl",
     "sft": "chats.jsonl",
     **dict.fromkeys(("image", "plain_image", "masked_image"), "pictures"),
@@ -50,6 +51,7 @@ def write_data(folder: Path) -> Path:
         soundfile.write(folder / f"{number}.wav", samples, 16_000)
     records: dict[str, list[dict[str, Any]]] = {
         "pairs.jsonl": [{"text_a": text(), "text_b": text(), "label": n % 2} for n in range(8)],
+        "tagged.jsonl": [{"text_a": (line := text()), "label": [n % 2] * len(line.split())} for n in range(8)],
         "translations.jsonl": [{"source": text(), "target": text()} for n in range(8)],
         "chats.jsonl": [{"instruction": text(), "output": text()} for n in range(8)],
         "captions.jsonl": [

@@ -29,7 +29,7 @@ _EMBEDDINGS = {
     "sound": {"speech", "waveform", "conv_pos", "pos", "sinusoidal"},
 }
 _READS = {
-    **dict.fromkeys(("corpus.txt", "pairs.jsonl", "translations.jsonl", "chats.jsonl"), "text"),
+    **dict.fromkeys(("corpus.txt", "pairs.jsonl", "tagged.jsonl", "translations.jsonl", "chats.jsonl"), "text"),
     "pictures": "picture",
     "captions.jsonl": "both",
     "regions.jsonl": "regions",

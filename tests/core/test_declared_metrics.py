@@ -77,6 +77,8 @@ TARGETS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str | None]]]
         {"embedding": [{"waveform": {"channels": [6], "kernels": [1], "strides": [1]}}]},
         SPEECH,
     ),
+    ("token_cls", {"num_labels": 3}, {}, {"accuracy": "high"}),
+    ("token_cls", {"num_labels": 3, "crf": True}, {}, {"accuracy": "high"}),
     ("distill", {"cosine_weight": 1.0}, {}, {"kl": "low", "agreement": "high", "cosine_distance": "low"}),
     ("distill", {}, {}, {"kl": "low", "agreement": "high"}),
 ]

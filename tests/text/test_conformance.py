@@ -65,6 +65,16 @@ def test_processors_conform(
     check_module(name, "processor", options, records=given, tokenizer=tokenizer(tmp_path, *SENTINELS), data=data)
 
 
+TAGGED: list[dict[str, Any]] = [{"tokens": [f"w{n}", "w7a", "w9"], "tags": ["B-X", "I-X", "O"]} for n in range(8)]
+
+
+@pytest.mark.parametrize(("pieces", "labels"), [("first", [1, 2, 0]), ("all", [1, 2, 2, 0])])
+def test_sequence_labelling_conforms(tmp_path: Path, pieces: str, labels: list[int]) -> None:
+    options = {"types": ["X"], "max_length": 24, "label_pieces": pieces}
+    data: dict[str, Any] = {"records": TAGGED, "tokenizer": tokenizer(tmp_path), "prediction": {"labels": labels}}
+    check_module("token_cls", "processor", options, **data)
+
+
 def test_a_name_of_several_kinds_needs_the_kind() -> None:
     with pytest.raises(AssertionError, match="'mlm' is installed as processor and target; give the kind to check"):
         check_module("mlm")

@@ -81,7 +81,7 @@ def _of_form(config: FileConfig, path: str, rules: FolderRules, passed: PassedOv
     found = []
     for each in _at(path, rules, passed, config.form):
         if each.path == path:
-            found.append(config.file(path))
+            found.append(config.at(path))
         elif each.form == config.form or (config.is_record and each.lists is not None):
             found.append(each)
         else:

@@ -41,11 +41,15 @@ class FileConfig(SourceConfig):
 
     @classmethod
     def file(cls, path: str, label: str | None = None, lists: frozenset[str] | None = None) -> "FileSource":
-        """The source for a file of this format."""
+        """The source for a file of this format, with the defaults of other options."""
         return _implementation(cls)(cls.model_construct(path=path), label, lists)
 
+    def at(self, path: str) -> "FileSource":
+        """The source for a file of this format, with these options."""
+        return _implementation(type(self))(self.model_copy(update={"path": path}))
+
     def build(self) -> "FileSource":
-        return self.file(self.path)
+        return self.at(self.path)
 
 
 @functools.cache
