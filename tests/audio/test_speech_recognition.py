@@ -111,6 +111,19 @@ def test_an_interrupted_run_with_buckets_goes_on_exactly(tmp_path: Path) -> None
         tp_core.train(load_spec(file, ["data.bucket=2"]), run=tmp_path / "half", resume=True)
 
 
+def test_an_evaluation_of_speech_to_text_measures_the_texts_that_it_generates(tmp_path: Path) -> None:
+    rates = ["word_error_rate", "character_error_rate"]
+    options = [
+        f"data.processor.speech_text.metrics={json.dumps(rates)}",
+        "data.processor.speech_text.target_max_length=6",
+    ]
+    result = tp_core.train(load_spec(spec(tmp_path, "lm", "speech_text", 4), options), run=tmp_path / "run")
+    assert result.model is not None
+    logged = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    expected = wer(str(result.model), "--data", str(tmp_path / "test" / "manifest.tsv"), "--max-new-tokens", "5")
+    assert {name: logged[f"eval/{name}"] for name in rates} == pytest.approx({name: expected[name] for name in rates})
+
+
 @pytest.mark.slow
 def test_speech_to_text_learns_and_writes_texts(tmp_path: Path) -> None:
     result = tp_core.train(load_spec(spec(tmp_path, "lm", "speech_text", 200)), run=tmp_path / "run")

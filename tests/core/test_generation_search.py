@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tp_core.inference.logits_rules import Rule, Written
-from tp_core.inference.sampling_filters import Temperature, TopK, TopP
-from tp_core.inference.search import Draw, Generated, beam_search, most_probable, write
+from tp_core.generation.logits_rules import Rule, Written
+from tp_core.generation.sampling_filters import Temperature, TopK, TopP
+from tp_core.generation.search import Draw, Generated, beam_search, most_probable, write
 
 END = 3
 VOCABULARY = 5

@@ -25,7 +25,8 @@ from tp_core.cli.main import cli
 from tp_core.data.cache.prepared import prepared_rows
 from tp_core.data.sampling.order import TRAIN, generator
 from tp_core.errors import DataError, TPError
-from tp_core.inference.generate import continuations
+from tp_core.evaluation.mode import evaluating
+from tp_core.generation.writer import TextWriter
 from tp_core.interfaces import IGNORE, GenerationTokens, PromptRoom, Record
 from tp_core.options.context import DataContext
 from tp_core.spec.checks.run import check_run
@@ -217,7 +218,9 @@ def test_neither_direction_writes_ids_of_the_other_modality(home: Path) -> None:
 
     def written(samples: list[Any], tokens: GenerationTokens) -> set[int]:
         batch = processor.collate(samples)
-        return {i for text in continuations(loaded, batch, tokens, options, [1, 2, 3], records) for i in text.ids}
+        writer = TextWriter(loaded.model, loaded.spec, processor, options, tokens)
+        with evaluating(loaded.model):
+            return {i for text in writer(batch, [1, 2, 3], records) for i in text.ids}
 
     texts = written(processor.prompts(records, PromptRoom()), processor.generation())
     images = written(processor.drawing_prompts(records), processor.drawing())

@@ -12,8 +12,8 @@ import tp_core
 from tests.building import mask_of, tokens
 from tests.text.checkpoints import CASES, VOCABULARY, Case, make
 from tp_core import Batch, GenerationTokens, load_model
-from tp_core.inference.search import most_probable, write
-from tp_core.inference.stepper import ModelStepper
+from tp_core.generation.search import most_probable, write
+from tp_core.generation.stepper import ModelStepper
 
 LENGTHS = [7, 2, 4, 1, 5]
 NEW = 10

@@ -17,10 +17,12 @@ from tests.text.parity import VOCABULARY
 from tests.text.test_decoder_parity import t5
 from tests.text.test_generate_parity import LENGTHS, encoder_decoder, gpt2, prompts
 from tp_core import Batch, LoadedModel, load_spec
-from tp_core.inference.generate import continuations
-from tp_core.inference.logits_chain import filters_of, rules_of
-from tp_core.inference.logits_rules import Written
-from tp_core.inference.sampling_filters import MinP, Temperature, TopK, TopP, Typical
+from tp_core.evaluation.mode import evaluating
+from tp_core.generation.logits_chain import filters_of, rules_of
+from tp_core.generation.logits_rules import Written
+from tp_core.generation.sampling_filters import MinP, Temperature, TopK, TopP, Typical
+from tp_core.generation.search import Generated
+from tp_core.generation.writer import TextWriter
 from tp_core.interfaces import GenerationTokens, Record
 from tp_core.interop.generation_keys import MAPPED
 from tp_core.spec.sections.generate import GenerateOptions
@@ -53,6 +55,14 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "beams": {"num_beams": 3},
     "early": {"num_beams": 3, "early_stopping": True, "length_penalty": 2.0},
 }
+
+
+def written_by(
+    loaded: Any, tokens: GenerationTokens, options: GenerateOptions, batch: Batch, records: list[Record]
+) -> list[Generated]:
+    writer = TextWriter(loaded.model, loaded.spec, loaded.processor, options, tokens)
+    with evaluating(loaded.model):
+        return writer(batch, range(batch.size), records)
 
 
 class Pair:
@@ -100,7 +110,7 @@ class Pair:
         batch = Batch.of(prompts(left=False), len(LENGTHS))
         tokens = GenerationTokens(self.start, (self.end,))
         records = [Record({}, "prompts", line) for line in range(len(LENGTHS))]
-        texts = continuations(self.loaded, batch, tokens, ours, [*range(len(LENGTHS))], records)
+        texts = written_by(self.loaded, tokens, ours, batch, records)
         # What a decoder's text begins with is no part of the text, and theirs shows it.
         forced = [options["forced_bos_token_id"]] if self.start and "forced_bos_token_id" in options else []
         return [[*forced, *text.ids] for text in texts]
@@ -248,7 +258,7 @@ def test_samples_are_drawn_from_what_the_filters_leave(tmp_path: Path) -> None:
     batch = Batch.of({"input_ids": row.expand(count, -1)}, count)
     options = GenerateOptions(max_new_tokens=1, sample=True, top_k=3, seed=4)
     records = [Record({}, "prompts", 1)] * count
-    texts = continuations(pair.loaded, batch, GenerationTokens((), ()), options, [*range(count)], records)
+    texts = written_by(pair.loaded, GenerationTokens((), ()), options, batch, records)
     shares = torch.bincount(torch.tensor([text.ids[0] for text in texts]), minlength=VOCABULARY) / count
     assert torch.allclose(shares, kept.softmax(0), atol=0.07)
     assert int((shares > 0).sum()) == 3

@@ -14,8 +14,8 @@ from tests.text import hf_weights
 from tests.text.parity import VOCABULARY, ours, reference
 from tests.text.test_decoder_parity import t5
 from tp_core import Batch, Model
-from tp_core.inference.search import beam_search, most_probable, write
-from tp_core.inference.stepper import ModelStepper
+from tp_core.generation.search import beam_search, most_probable, write
+from tp_core.generation.stepper import ModelStepper
 from tp_core.interfaces import GenerationTokens
 
 pytest.importorskip("transformers")

@@ -12,6 +12,7 @@ from tp_core.data.sampling.portions import EvaluationBatch
 from tp_core.evaluation.mode import evaluating
 from tp_core.evaluation.rounds import run_in_rounds, run_until_pause
 from tp_core.evaluation.scoring import Scorer
+from tp_core.evaluation.texts import EvaluationWriter
 from tp_core.evaluation.totals import JoinedRows, Totals, computed, divided, states_of
 from tp_core.interfaces import Processor
 from tp_core.metrics.facts import MetricFacts
@@ -32,6 +33,7 @@ def evaluate_batches(
     processor: Processor | None = None,
     pause: Pause = NO_PAUSE,
     in_rounds: bool = False,
+    writer: EvaluationWriter | None = None,
 ) -> dict[str, float]:
     """Mean loss, mean loss per target and every metric, over all batches of all processes.
 
@@ -42,6 +44,7 @@ def evaluate_batches(
         pause: checked before each batch; a pause on one process ends the evaluation on all.
         in_rounds: True if all processes compute at the same time, since their weights are parts
             (:func:`tp_core.evaluation.rounds.run_in_rounds`).
+        writer: generates the texts that the processor's metrics need.
 
     Raises:
         TPError: a metric is not declared and is not a (sum, count).
@@ -54,12 +57,13 @@ def evaluate_batches(
     def add(each: EvaluationBatch, counts: bool = True) -> None:
         batch = each.batch.to(device)
         with autocast():
-            output = model(batch, predict=scorer is not None)
+            output = model(batch, predict=scorer is not None and writer is None)
+            predictions = output.predictions if writer is None else writer(each)
         if not counts:
             return
         states = states_of(output)
         if scorer is not None:
-            states.update(scorer.add(each, output.predictions))
+            states.update(scorer.add(each, predictions))
         adding, joined = divided(states)
         losses = {f"loss/{name}": (own.loss_sum, own.denominator) for name, own in output.outputs.items()}
         totals.add({**losses, **adding})

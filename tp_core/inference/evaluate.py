@@ -20,6 +20,7 @@ from tp_core.data.sampling.portions import EvaluationBatch
 from tp_core.data.sources.records import BadRecords
 from tp_core.errors import DataError, TPError, warn
 from tp_core.evaluation.batches import evaluate_batches
+from tp_core.evaluation.texts import writer_for
 from tp_core.inference.batches import digest, need_batch_size
 from tp_core.inference.predict import as_records
 from tp_core.interfaces import Processor, Record
@@ -91,6 +92,7 @@ def evaluate(
             contextlib.nullcontext,
             facts,
             processor,
+            writer=writer_for(loaded.model, spec, processor),
         )
 
 

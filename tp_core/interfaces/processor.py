@@ -170,6 +170,20 @@ class Processor(ABC):
         """True if the processor computes metrics."""
         return type(self).score is not Processor.score
 
+    @property
+    def writes(self) -> bool:
+        """True if :meth:`score` needs texts that the model generates, instead of the predictions of its targets.
+
+        A prediction then has the ``text`` that the model generates for :meth:`question`, with the options of
+        ``inference.generate``, and ``finished``, which is False if the text was cut at its maximum length.
+        """
+        return False
+
+    def question(self, sample: Sample) -> Sample:
+        """The part of an evaluation sample that a generated text continues, or that a decoder reads; see
+        :attr:`writes`."""
+        raise TPError(f"{type(self).__name__} is not for generation: it does not say what a text continues")
+
     def score(self, predictions: list[dict[str, Any]], samples: list[list[Sample]]) -> Mapping[str, MetricState]:
         """Evaluation metrics that the processor computes from predictions, such as the word error rate.
 
@@ -194,6 +208,10 @@ class Processor(ABC):
 
         None for a processor that reads no texts.
         """
+        return None
+
+    def longest_text(self) -> int | None:
+        """Maximum number of tokens that an evaluation generates, if ``inference.generate`` does not limit them."""
         return None
 
     def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tp_core.data.sampling.loader import evaluation_batches
 from tp_core.data.sampling.mixture import DataSet
 from tp_core.evaluation.batches import evaluate_batches
+from tp_core.evaluation.texts import writer_for
 from tp_core.model import Model
 from tp_core.processes.pause import NO_PAUSE, Pause
 from tp_core.spec.metrics import in_set, set_metrics
@@ -72,6 +73,7 @@ class Evaluator:
             pin=strategy.device.type == "cuda",
             timeout=self.timeout,
         )
+        writer = writer_for(model, model.spec.of_set(data.name), data.processor, strategy.replicated)
         with contextlib.closing(batches):
             facts = set_metrics(model.spec, model.spec.of_set(data.name))
             return evaluate_batches(
@@ -84,4 +86,5 @@ class Evaluator:
                 data.processor,
                 pause,
                 in_rounds=not strategy.replicated,
+                writer=writer,
             )

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from tp_core.artifacts.load import LoadedModel, loaded_model
 from tp_core.errors import TPError
+from tp_core.evaluation.mode import evaluating
+from tp_core.generation.writer import TextWriter
 from tp_core.inference.batches import Unusable, answers
-from tp_core.inference.generate import continuations
 from tp_core.inference.predict import as_records
 from tp_core.interfaces import Batch, Record
 from tp_core.processes.shared import ALONE, Processes
@@ -83,13 +84,15 @@ def _pictures(
     batch_size: int,
     processes: Processes,
 ) -> Iterator[Tensor]:
-    tokens, encode = processor.drawing(), processor.drawing_prompts
+    writer = TextWriter(loaded.model, loaded.spec, processor, options, processor.drawing())
 
     def compute(batch: Batch, numbers: list[int], records: list[Record]) -> Sequence[Tensor]:
-        written = continuations(loaded, batch, tokens, options, numbers, records)
+        with evaluating(loaded.model):
+            written = writer(batch, numbers, records)
         # A clone is sent to another process without the rest of the batch.
         return [picture.clone() for picture in processor.drawn([each.ids for each in written])]
 
+    encode = processor.drawing_prompts
     made = answers(as_records(inputs), loaded.feed, batch_size, loaded.device, compute, encode, processes=processes)
     for _, found in made:
         yield from (picture for picture in found if not isinstance(picture, Unusable))

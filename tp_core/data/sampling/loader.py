@@ -148,7 +148,8 @@ class _Evaluation(_Numbered[EvaluationBatch]):
         drawn = ((index, generator(self.seed, EVALUATION, 0, index)) for index in portion.rows)
         samples = [processor.evaluation_sample(self.rows, *each) for each in drawn]
         carried = tuple(map(processor.carried, samples)) if processor.has_metrics else ()
-        return EvaluationBatch(self.feed.collate(samples), portion, carried)
+        questions = self.feed.collate(list(map(processor.question, samples))) if processor.writes else None
+        return EvaluationBatch(self.feed.collate(samples), portion, carried, questions)
 
 
 def _identity(value: Any) -> Any:

@@ -37,14 +37,17 @@ class EvaluationBatch:
         portion: the rows that it has.
         samples: what the processor reads of its samples besides the batch (``Processor.carried``); empty if the
             processor has no metrics.
+        questions: the inputs for which the model generates texts (``Processor.question``); None if it does not.
     """
 
     batch: Batch
     portion: Portion
     samples: tuple[Sample, ...] = ()
+    questions: Batch | None = None
 
     def pin_memory(self) -> EvaluationBatch:
-        return replace(self, batch=self.batch.pin_memory())
+        questions = None if self.questions is None else self.questions.pin_memory()
+        return replace(self, batch=self.batch.pin_memory(), questions=questions)
 
 
 def portions(

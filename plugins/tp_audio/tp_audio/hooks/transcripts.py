@@ -24,8 +24,8 @@ from tp_core.data.sampling.mixture import DataSet
 from tp_core.data.sampling.order import EVALUATION, generator
 from tp_core.diagram.fonts import is_font
 from tp_core.evaluation.mode import evaluating
-from tp_core.inference.search import most_probable, write
-from tp_core.inference.stepper import ModelStepper
+from tp_core.generation.search import most_probable, write
+from tp_core.generation.stepper import ModelStepper
 from tp_core.interfaces import Batch, Processor, Target
 from tp_core.spec.context import context_of
 

@@ -7,12 +7,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from tp_audio.error_rate import character_errors, word_errors
 from tp_audio.processors.speech import TranscribedSpeechProcessor
 from tp_audio.processors.speech_text_options import SpeechTextProcessorConfig
 from tp_core.data.padding import padded
 from tp_core.data.spelling import spelled
 from tp_core.errors import TPError
-from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Sample, Tokenizer
+from tp_core.interfaces import IGNORE, Batch, GenerationTokens, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext
 
 
@@ -24,6 +25,7 @@ class SpeechTextProcessor(TranscribedSpeechProcessor):
 
     def __init__(self, config: SpeechTextProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data.target_tokenizer or tokenizer)
+        self.metrics = config.metrics
         self.room = config.target_max_length - 1
         self.start, self.end = self._edge(config, "start"), self._edge(config, "end")
         self.pad = self.tokenizer.special.get("pad", 0)
@@ -52,6 +54,37 @@ class SpeechTextProcessor(TranscribedSpeechProcessor):
         if bool((labels == IGNORE).any()):
             target["attention_mask"] = (labels != IGNORE).long()
         return Batch.of(source, size, target, {"lm": {"labels": labels}})
+
+    # -- metrics of generated texts ----------------------------------------------------------------------------
+
+    @property
+    def has_metrics(self) -> bool:
+        return bool(self.metrics)
+
+    @property
+    def writes(self) -> bool:
+        return bool(self.metrics)
+
+    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        """A sample; with metrics, it has the original text in ``written``."""
+        own = {"written": rows.get("written", index)} if self.metrics else {}
+        return {**super().evaluation_sample(rows, index, generator), **own}
+
+    def question(self, sample: Sample) -> Sample:
+        return {name: value for name, value in sample.items() if name not in ("text", "written")}
+
+    def carried(self, sample: Sample) -> Sample:
+        return {"written": sample["written"]}
+
+    def longest_text(self) -> int:
+        return self.room
+
+    def score(self, predictions: list[dict[str, Any]], samples: list[list[Sample]]) -> dict[str, tuple[float, float]]:
+        """Word and character error rates against the original texts."""
+        wanted = [bytes(sample["written"]).decode() for (sample,) in samples]
+        found = [each["text"] for each in predictions]
+        rates = {"word_error_rate": word_errors, "character_error_rate": character_errors}
+        return {name: rates[name](wanted, found) for name in self.metrics}
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The predictions with ids of the decoder's vocabulary replaced by tokens."""

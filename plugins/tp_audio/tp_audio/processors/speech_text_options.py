@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tp_audio.processors.options import Role
 from tp_audio.processors.speech_options import SpeechProcessorConfig
+from tp_core.metrics.facts import MetricFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec
@@ -14,6 +15,9 @@ from tp_core.options.ports import TARGET_ATTENTION_MASK, TARGET_INPUT_IDS, Port
 
 if TYPE_CHECKING:
     from tp_core.interfaces.tokenizer import TokenizerFacts
+
+
+ErrorRate = Literal["word_error_rate", "character_error_rate"]
 
 
 class SpeechTextProcessorConfig(SpeechProcessorConfig):
@@ -39,8 +43,16 @@ class SpeechTextProcessorConfig(SpeechProcessorConfig):
         description="maximum length of the decoder input; longer texts are bad records; default: the model's limit, if "
         "it has one",
     )
+    metrics: list[ErrorRate] = Field(
+        [],
+        description="metrics of texts that the model generates in evaluations: word_error_rate, character_error_rate; "
+        "none by default, since generation takes time",
+    )
     start: Role | None = Field(None, description="first token of the decoder input; default: eos, else sep")
     end: Role | None = Field(None, description="last token of a text; default: eos, else sep")
+
+    def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
+        return {name: MetricFacts("low") for name in self.metrics}
 
     def limits_of_model(self, data: DataContext) -> dict[str, int]:
         return {} if data.target_length_limit is None else {"target_max_length": data.target_length_limit}

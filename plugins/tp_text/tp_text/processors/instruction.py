@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,10 @@ from tp_text.processors.reading import CHUNK
 from tp_text.processors.records import in_columns
 from tp_text.processors.seq2seq import edges
 from tp_text.processors.text import TextProcessor
+from tp_text.scoring.written import REFERENCE, ComparesTexts
 
 
-class InstructionProcessor(TextProcessor):
+class InstructionProcessor(ComparesTexts, TextProcessor):
     """Joins the turns of a conversation after ``[BOS]``; each turn has the prefix and suffix of its role.
 
     An answer ends with ``[EOS]``. Only the answers, their suffix and ``[EOS]`` are predicted. A conversation that is
@@ -44,6 +45,7 @@ class InstructionProcessor(TextProcessor):
 
     def __init__(self, config: InstructionProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
+        self.text_metrics = config
         self.eos = tokenizer.special["eos"]
         # If bos and eos are the same token, a text does not begin with it.
         self.head = [token for token in edges(tokenizer, ("bos",), ())[0] if token != self.eos]
@@ -73,7 +75,10 @@ class InstructionProcessor(TextProcessor):
                 tokens, answer = self._joined(turns, [next(contents) for _ in turns])
                 if 1 in answer[: self.max_length + 1]:
                     length = min(len(tokens), self.max_length + 1)
-                    yield {"tokens": tokens[:length], "answer": answer[:length], "lengths": [length]}
+                    row: dict[str, Any] = {"tokens": tokens[:length], "answer": answer[:length], "lengths": [length]}
+                    if self.has_metrics:
+                        row[REFERENCE] = self._last_answer(turns, answer[:length]).encode()
+                    yield row
                     continue
                 message = f"the first answer begins after {answer.index(1)} tokens, and max_length is {self.max_length}"
                 report(DataError(message, file=record.file, line=record.line))
@@ -97,6 +102,12 @@ class InstructionProcessor(TextProcessor):
         answer[:1] = [0]  # the first token has no position before it, so it cannot be predicted
         return tokens, answer
 
+    @staticmethod
+    def _last_answer(turns: list[Turn], answer: list[int]) -> str:
+        """The last answer of a conversation that begins within its row."""
+        begun = sum(now > before for before, now in pairwise([0, *answer]))
+        return [turn.content for turn in turns if turn.role == "assistant"][begun - 1]
+
     def _packed(self, conversations: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Pack consecutive conversations into one row as long as they fit."""
         row: dict[str, Any] | None = None
@@ -114,6 +125,18 @@ class InstructionProcessor(TextProcessor):
         tokens, lengths = rows.get("tokens", index), rows.get("lengths", index)
         labels = np.where(rows.get("answer", index) == 1, tokens, np.int32(IGNORE))[1:]
         return {"input_ids": tokens[:-1], "labels": labels, "lengths": lengths}
+
+    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        return {**self.sample(rows, index, generator), **self.reference(rows, index)}
+
+    def question(self, sample: Sample) -> Sample:
+        """The conversation up to its last answer."""
+        answered = sample["labels"] != IGNORE
+        begins = np.flatnonzero(answered & ~np.append(False, answered[:-1]))
+        return {"input_ids": sample["input_ids"][: begins[-1] + 1]}
+
+    def longest_text(self) -> int:
+        return self.max_length
 
     # -- batches -----------------------------------------------------------------------------------------------
 

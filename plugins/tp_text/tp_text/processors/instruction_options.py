@@ -1,17 +1,19 @@
 """Options of instructions and chats. Torch-free."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from pydantic import Field
 
+from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import INPUT_IDS, LENGTHS, Port
 from tp_text.processors.text_options import TextProcessorConfig
+from tp_text.scoring.texts_options import TextMetricOptions
 
 
-class InstructionProcessorConfig(TextProcessorConfig):
+class InstructionProcessorConfig(TextMetricOptions, TextProcessorConfig):
     """Instruction tuning: a causal language model learns the answers of conversations.
 
     The options give the texts before and after each turn. Each answer ends with the end-of-text token.
@@ -40,6 +42,11 @@ class InstructionProcessorConfig(TextProcessorConfig):
     assistant_prefix: str = Field("<|assistant|>\n", description="text before an answer")
     assistant_suffix: str = Field("", description="text after an answer, before the end-of-text token")
     system: str | None = Field(None, description="system message for conversations without one")
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from super().check(context)
+        if self.pack and self.metrics:
+            yield Problem("metrics", "need a conversation per row, but pack is true")
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         names = [INPUT_IDS, *([Port.input("document_ids"), Port.input("position_ids")] if self.pack else [])]

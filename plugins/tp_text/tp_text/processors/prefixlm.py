@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tp_core.data.fields import text_field
+from tp_core.data.fields import missing_field, text_field
 from tp_core.data.padding import joined, padded
 from tp_core.errors import DataError
 from tp_core.interfaces import (
@@ -30,9 +30,10 @@ from tp_text.processors.prompts import prompt
 from tp_text.processors.reading import CHUNK, text_of
 from tp_text.processors.seq2seq import end_of, source_text
 from tp_text.processors.text import TextProcessor, fit
+from tp_text.scoring.written import REFERENCE, ComparesTexts
 
 
-class PrefixLmProcessor(TextProcessor):
+class PrefixLmProcessor(ComparesTexts, TextProcessor):
     """Makes sequences ``[CLS] prefix [SEP] continuation [EOS]``.
 
     Special tokens that the vocabulary lacks are left out. Pairs come from the fields ``source`` and ``target`` (or
@@ -42,6 +43,7 @@ class PrefixLmProcessor(TextProcessor):
 
     def __init__(self, config: PrefixLmProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
+        self.text_metrics = config
         begin = self.cls if self.cls is not None else tokenizer.special.get("bos")
         end = end_of(tokenizer)
         assert end is not None  # checked by the config
@@ -59,6 +61,8 @@ class PrefixLmProcessor(TextProcessor):
             prefixes = self.tokenizer.encode_batch([prefix for _, prefix, _ in chunk])
             others = self.tokenizer.encode_batch([other or "" for _, _, other in chunk])
             columns: dict[str, list[Any]] = {"prefix": [], "continuation": []}
+            if self.has_metrics:
+                columns[REFERENCE] = []
             for ids, rest, (record, _, other) in zip(prefixes, others, chunk):
                 if other is not None and not rest:
                     # An empty continuation marks running text, and sample() would split the prefix.
@@ -67,6 +71,8 @@ class PrefixLmProcessor(TextProcessor):
                 for first, second in self._rows(ids) if other is None else [fit(ids, rest, self.room)]:
                     columns["prefix"].append(first)
                     columns["continuation"].append(second or [])
+                    if self.has_metrics:
+                        columns[REFERENCE].append((other or "").encode())
             yield columns
 
     def _texts(self, records: Iterable[Record], report: Report) -> Iterator[tuple[Record, str, str | None]]:
@@ -76,7 +82,9 @@ class PrefixLmProcessor(TextProcessor):
             except DataError as error:
                 report(error)
                 continue
-            if pair is not None:
+            if pair is not None and pair[1] is None and self.has_metrics:
+                report(missing_field(record, "'target' or 'text_b', which the metrics compare with"))
+            elif pair is not None:
                 yield record, *pair
 
     def _rows(self, ids: list[int]) -> Iterator[tuple[list[int], list[int] | None]]:
@@ -98,6 +106,17 @@ class PrefixLmProcessor(TextProcessor):
             labels[: max(0, sample["prefix_length"] - 1)] = IGNORE
         sample["labels"] = labels
         return sample
+
+    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        return {**self.sample(rows, index, generator), **self.reference(rows, index)}
+
+    def question(self, sample: Sample) -> Sample:
+        return {name: sample[name][: sample["prefix_length"]] for name in ("input_ids", "token_type_ids")} | {
+            "prefix_length": sample["prefix_length"]
+        }
+
+    def longest_text(self) -> int:
+        return self.max_length
 
     def _framed(self, prefix: Any) -> Sample:
         ids = joined(self.head, prefix, self.between)

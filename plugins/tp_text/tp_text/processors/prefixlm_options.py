@@ -10,12 +10,13 @@ from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import Port
 from tp_text.processors.text_options import TextProcessorConfig
+from tp_text.scoring.texts_options import TextMetricOptions
 
 if TYPE_CHECKING:
     from tp_core.interfaces.tokenizer import TokenizerFacts
 
 
-class PrefixLmProcessorConfig(TextProcessorConfig):
+class PrefixLmProcessorConfig(TextMetricOptions, TextProcessorConfig):
     """A prefix with bidirectional attention and a causal continuation: pairs, or text split at random (UniLM)."""
 
     terms: ClassVar[Mapping[str, str]] = {

@@ -16,24 +16,29 @@ from tp_text.processors.parallel import ParallelLines
 from tp_text.processors.reading import CHUNK
 from tp_text.processors.seq2seq import EncoderDecoderProcessor
 from tp_text.processors.translation_options import TranslationProcessorConfig
+from tp_text.scoring.written import REFERENCE, ComparesTexts
 
 
-class TranslationProcessor(EncoderDecoderProcessor):
+class TranslationProcessor(ComparesTexts, EncoderDecoderProcessor):
     """Reads ``source`` and ``target`` (or ``text_a`` and ``text_b``), or two parallel plain text files."""
 
     def __init__(self, config: TranslationProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
+        self.text_metrics, self.prefix = config, config.prefix
         self.extensions = (config.source_extension, config.target_extension)
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         pairs = self._pairs(records, report)
         while chunk := list(islice(pairs, CHUNK)):
-            sources = self.tokenizer.encode_batch([source for source, _ in chunk])
+            sources = self.tokenizer.encode_batch([self.prefix + source for source, _ in chunk])
             targets = self.target_tokenizer.encode_batch([target for _, target in chunk])
-            yield {
+            columns: dict[str, list[Any]] = {
                 "source": [ids[: self.source_room] for ids in sources],
                 "target": [ids[: self.target_room] for ids in targets],
             }
+            if self.has_metrics:
+                columns[REFERENCE] = [target.encode() for _, target in chunk]
+            yield columns
 
     def _pairs(self, records: Iterable[Record], report: Report) -> Iterator[tuple[str, str]]:
         source_extension, target_extension = self.extensions
@@ -51,6 +56,18 @@ class TranslationProcessor(EncoderDecoderProcessor):
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         source, target = rows.get("source", index), rows.get("target", index)
         return {"input_ids": self.framed(source), "target_ids": self.ended(target)}
+
+    def evaluation_sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
+        return {**self.sample(rows, index, generator), **self.reference(rows, index)}
+
+    def question(self, sample: Sample) -> Sample:
+        return {"input_ids": sample["input_ids"]}
+
+    def longest_text(self) -> int:
+        return self.target_max_length
+
+    def _inference_ids(self, texts: list[str]) -> list[list[int]]:
+        return super()._inference_ids([self.prefix + text for text in texts])
 
 
 def pair_of(record: Record) -> tuple[str, str] | None:

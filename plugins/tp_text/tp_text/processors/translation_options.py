@@ -9,13 +9,15 @@ from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
 from tp_text.processors.parallel_files import partner_of
 from tp_text.processors.seq2seq_options import EncoderDecoderConfig
+from tp_text.scoring.texts_options import TextMetricOptions
 
 
-class TranslationProcessorConfig(EncoderDecoderConfig):
-    """Translation: a source text and a target text, each with its own vocabulary if data.target_tokenizer is given."""
+class TranslationProcessorConfig(TextMetricOptions, EncoderDecoderConfig):
+    """Text to text, such as translation: a source and a target, each with its own vocabulary if there are two."""
 
     implementation: ClassVar[str] = "tp_text.processors.translation:TranslationProcessor"
 
+    prefix: str = Field("", description="text before each source, such as the task of T5: 'summarize: '")
     source_extension: str | None = Field(
         None, min_length=1, description="plain text: extension (en) of the source files"
     )
@@ -24,6 +26,7 @@ class TranslationProcessorConfig(EncoderDecoderConfig):
     )
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
+        yield from super().check(context)
         if (self.source_extension is None) != (self.target_extension is None):
             missing = "source_extension" if self.source_extension is None else "target_extension"
             yield Problem(missing, "source_extension and target_extension are given together")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tp_core.inference.logits_rules import Written
+from tp_core.generation.logits_rules import Written
 
 
 @dataclass

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tp_core.errors import TPError
-from tp_core.inference.logits_rules import (
+from tp_core.generation.logits_rules import (
     BadWords,
     Forced,
     LeastLength,
@@ -19,7 +19,7 @@ from tp_core.inference.logits_rules import (
     Suppressed,
     Written,
 )
-from tp_core.inference.sampling_filters import MinP, Temperature, TopK, TopP, Typical
+from tp_core.generation.sampling_filters import MinP, Temperature, TopK, TopP, Typical
 from tp_core.spec.sections.generate import GenerateOptions, ids_of
 
 
