@@ -117,6 +117,8 @@ def test_every_target_is_trained_on_its_own_sets_batches(home: Path) -> None:
     assert {"eval/loss/running/mlm", "eval/loss/running/sp", "eval/loss/labelled/cls"} <= last.keys()
     mean = (2 * (last["eval/loss/running/mlm"] + last["eval/loss/running/sp"]) + last["eval/loss/labelled/cls"]) / 3
     assert last["eval/loss"] == pytest.approx(mean)
+    accuracies = [last["eval/running/mlm/accuracy"], last["eval/labelled/cls/accuracy"]]
+    assert last["eval/mean"] == pytest.approx(sum(accuracies) / 2)
     assert {"loss/mlm", "loss/cls"} <= set().union(*lines)
 
 

@@ -88,6 +88,7 @@ def test_of_several_data_sets_those_with_held_out_data_are_evaluated(tmp_path: P
     assert list(evaluation_metrics(spec, ["one", "two"])) == [
         *("loss", "loss/one/cls", "one/cls/accuracy"),
         *("loss/two/cls", "two/cls/accuracy"),
+        "mean",
     ]
 
 

@@ -18,6 +18,9 @@ from tp_core.suggest import did_you_mean
 #: The facts about a loss.
 LOSS = MetricFacts("low")
 
+#: Name of the mean of the main metrics of several data sets (:func:`main_metric`).
+MEAN = "mean"
+
 _MODES: Mapping[str, Literal["min", "max"]] = {"low": "min", "high": "max"}
 
 
@@ -59,6 +62,20 @@ def in_set(metric: str, name: str) -> str:
     return f"loss/{name}/{rest}" if head == "loss" and rest else f"{name}/{metric}"
 
 
+def main_metric(metrics: Mapping[str, MetricFacts]) -> str | None:
+    """The first metric of a data set for which high values are better; None if there is none.
+
+    Args:
+        metrics: the result of :func:`set_metrics`.
+    """
+    return next((name for name, facts in metrics.items() if facts.better == "high"), None)
+
+
+def has_mean(spec: Spec, sets: Collection[str]) -> bool:
+    """True if an evaluation of several data sets has :data:`MEAN`, since each of them has a main metric."""
+    return len(sets) > 1 and all(main_metric(set_metrics(spec, spec.of_set(name))) for name in sets)
+
+
 def evaluation_metrics(spec: Spec, sets: Collection[str] | None = None) -> dict[str, MetricFacts]:
     """All metrics of an evaluation of a run, by name, with the better direction of each.
 
@@ -71,7 +88,7 @@ def evaluation_metrics(spec: Spec, sets: Collection[str] | None = None) -> dict[
     for name in sets:
         own = set_metrics(spec, spec.of_set(name))
         found |= {in_set(key, name): facts for key, facts in own.items() if key != "loss"} if name else own
-    return found
+    return found | ({MEAN: MetricFacts("high")} if has_mean(spec, sets) else {})
 
 
 def early_stopping_problems(spec: Spec) -> Iterator[Problem]:

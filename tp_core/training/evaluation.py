@@ -11,7 +11,7 @@ from tp_core.evaluation.batches import evaluate_batches
 from tp_core.evaluation.texts import writer_for
 from tp_core.model import Model
 from tp_core.processes.pause import NO_PAUSE, Pause
-from tp_core.spec.metrics import in_set, set_metrics
+from tp_core.spec.metrics import MEAN, has_mean, in_set, main_metric, set_metrics
 from tp_core.training.strategies.base import Strategy
 
 
@@ -19,7 +19,8 @@ class Evaluator:
     """Evaluates a model on prepared rows, always in the same way.
 
     Several sets are evaluated one after the other. Their figures include the set's name (``loss/<set>/<target>``). The
-    total loss is the mean of the sets' losses, weighted by their shares.
+    total loss is the mean of the sets' losses, weighted by their shares. If each set has a main metric
+    (:func:`tp_core.spec.metrics.main_metric`), ``mean`` is the mean of these.
     """
 
     def __init__(
@@ -48,10 +49,15 @@ class Evaluator:
         if len(self.sets) == 1 and not self.sets[0].name:
             return self._one(self.sets[0], model, strategy, pause)
         found: dict[str, float] = {"loss": 0.0}
+        main: list[float] = []
         for data in self.sets:
             own = self._one(data, model, strategy, pause)
+            metric = main_metric(set_metrics(model.spec, model.spec.of_set(data.name)))
+            main += [] if metric is None else [own[metric]]
             found["loss"] += own.pop("loss") * data.share / sum(each.share for each in self.sets)
             found |= {in_set(name, data.name): value for name, value in own.items()}
+        if has_mean(model.spec, [data.name for data in self.sets]):
+            found[MEAN] = sum(main) / len(main)
         return found
 
     def _one(
