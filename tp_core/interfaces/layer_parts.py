@@ -65,6 +65,9 @@ class Mixer(Module, ABC):
     #: True if the layer's dropout applies to the output of the mixer, as it does to that of the other sub-layers.
     drops: ClassVar[bool] = True
 
+    #: True if the states of a row depend on its padding, so that rows must not be cut to their lengths.
+    reads_padding: bool = False
+
     def shared_parts(self) -> Iterable[tuple[Any, Callable[[], nn.Module]]]:
         """Modules that mixers of several layers share, as pairs (key, function that builds the module).
 

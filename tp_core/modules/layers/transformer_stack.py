@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from tp_core.interfaces import Module, Sequence
 from tp_core.interfaces.kv_cache import KVCache
 from tp_core.modules.build import built
+from tp_core.modules.layers.length_groups import in_groups, length_groups
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import visible_memory
 from tp_core.modules.layers.shared_parts import SharedParts
@@ -59,9 +60,20 @@ class TransformerStack(Module):
 
     def run(self, sequence: Sequence, memory: Sequence | None = None, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, input_size) → (batch, length, hidden_size)."""
+        alone = memory is None and kv_cache is None and not any(layer.mixer.reads_padding for layer in self._layers())
+        groups = length_groups(sequence) if alone else None
+        if groups is not None:
+            states = in_groups(sequence, groups, lambda part: self._run(part, None, None).states)
+            return sequence.with_states(states)
+        return self._run(sequence, memory, kv_cache)
+
+    def _layers(self) -> list[TransformerLayer]:
+        return [cast(TransformerLayer, layer) for layer in self.layers]
+
+    def _run(self, sequence: Sequence, memory: Sequence | None, kv_cache: KVCache | None) -> Sequence:
         states = sequence.states if self.projection is None else self.projection(sequence.states)
         run = self.shared.begin(sequence.with_states(states), kv_cache)
-        layers = [cast(TransformerLayer, layer) for layer in self.layers]
+        layers = self._layers()
         prepared = {number: layers[number].mixer.prepare(run) for number in sorted(set(self.alike))}
         beside = None if memory is None else (memory.states, visible_memory(memory))
         carried = None

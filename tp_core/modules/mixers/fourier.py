@@ -49,7 +49,7 @@ class FourierMixing(Mixer):
 
     def __init__(self, config: FourierConfig, context: BuildContext) -> None:
         super().__init__()
-        self.padding = config.padding
+        self.padding = self.reads_padding = config.padding
 
     def prepare(self, run: StackPass) -> Tensor | None:
         """The matrices of :func:`fourier_matrices`; None if every row is one text.
