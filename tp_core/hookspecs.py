@@ -6,7 +6,7 @@ Hooks act only in runs whose spec lists them under ``train.hooks``. Mark methods
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -71,12 +71,21 @@ class Hooks:
         raise NotImplementedError
 
     @hookspec
-    def tp_further_passes(self, trainer: Trainer, batch: Batch) -> Iterable[AbstractContextManager[Any]] | None:
-        """Return contexts in which the forward and backward passes of a micro-batch are repeated, one pass per context.
+    def tp_further_passes(
+        self, trainer: Trainer, batches: Sequence[Batch]
+    ) -> Iterable[AbstractContextManager[Any]] | None:
+        """Return contexts in which the forward and backward passes of a step are repeated.
 
-        Their gradients are added to those of the first pass; their losses and metrics are not logged. A context may
-        change weights temporarily, as in adversarial training (FGM). It can read the gradient so far with
-        ``trainer.strategy.gradient(parameter)``. Every process must return the same number of contexts.
+        The first passes are those of all micro-batches of the step, without a context. In each context, all
+        micro-batches are repeated. Gradients are added; losses and metrics of repeated passes are not logged. A context
+        may change weights temporarily, as in adversarial training (``fgm``). At its start,
+        ``trainer.strategy.gradient(parameter)`` is the gradient of all passes before, over all processes, so that
+        results do not depend on ``accumulate``. A context whose gradients must not be added enters
+        ``trainer.strategy.gradients_set_aside()`` (``pgd``); the last context adds its gradients. Every process must
+        return the same number of contexts.
+
+        Args:
+            batches: micro-batches of this process, on the device.
         """
 
     @hookspec

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+from typing import TextIO
+
+#: The beginning of a message that must be seen.
+WARNING = "WARNING: "
 
 #: Control characters except tab and line feed, and characters that change the direction of text.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -22,3 +27,13 @@ def tell(text: str, err: bool = False) -> None:
     import click
 
     click.echo(printable(text), err=err)
+
+
+def emphasised(text: str, stream: TextIO) -> str:
+    """A printable message, whose first line is bold and yellow if it is a warning and the stream is a terminal."""
+    if not text.startswith(WARNING) or os.environ.get("NO_COLOR") or not stream.isatty():
+        return text
+    import click
+
+    head, newline, rest = text.partition("\n")
+    return click.style(head, fg="yellow", bold=True) + newline + rest

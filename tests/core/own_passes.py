@@ -47,13 +47,13 @@ class RDropConfig(HooksConfig):
 
 
 class Adversarial:
-    """A second pass with the word vectors moved along their gradient (FGM; Miyato et al., 2017)."""
+    """Second passes with the word vectors moved along their gradient (FGM; Miyato et al., 2017)."""
 
     def __init__(self, epsilon: float) -> None:
         self.epsilon = epsilon
 
     @hookimpl
-    def tp_further_passes(self, trainer: Any, batch: Batch) -> Iterable[AbstractContextManager[None]]:
+    def tp_further_passes(self, trainer: Any) -> Iterable[AbstractContextManager[None]]:
         yield self._moved(trainer)
 
     @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
@@ -45,5 +45,5 @@ class ShardingStrategy(Strategy):
     def whole(self, tensor: Tensor) -> Tensor:
         return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
-    def gradient_norm(self, parameters: list[nn.Parameter]) -> Tensor:
-        return self.whole(super().gradient_norm(parameters))
+    def norm(self, tensors: list[Tensor]) -> Tensor:
+        return self.whole(super().norm(tensors))

@@ -7,7 +7,6 @@ import enum
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,55 +14,14 @@ import torch
 from torch import Tensor
 
 from tests.core import own_passes, runs
-from tp_core import TPError, load_spec
-from tp_core.hookspecs import hook_manager
-from tp_core.model import Model, meta_model
+from tests.core.hooked_steps import WORDS, prepared, step
+from tp_core import TPError
+from tp_core.model import Model
 from tp_core.testing.batches import random_batch
 from tp_core.training.hook_state import kept
-from tp_core.training.hooked_forward import HookedForward
 from tp_core.training.nonfinite import NonfiniteWatch
 from tp_core.training.optimizers.groups import checked_groups, parameter_groups
 from tp_core.training.step import training_step
-from tp_core.training.strategies.base import Strategy
-
-WORDS = "embedding.parts.word.table.weight"
-
-
-def prepared(tmp_path: Path, dropout: float) -> tuple[Model, Strategy, Any]:
-    """A small BERT on its strategy, whose optimizer is plain SGD: an update is the gradient."""
-    plain = {"sgd": {"lr": 1.0, "momentum": 0.0, "weight_decay": 0.0}}
-    runs.write_project(tmp_path, optimizer=plain, clip_norm=None, device="cpu")
-    own = runs.read_spec(tmp_path)
-    own["model"]["dropout"] = dropout
-    runs.write_spec(tmp_path, own)
-    spec = load_spec(tmp_path / "spec.yaml")
-    strategy: Strategy = spec.train.strategy.config.build()
-    strategy.setup(spec.train.options)
-    model = meta_model(spec)
-    strategy.place(model, 3)
-    return model, strategy, spec.train.optimizer.config
-
-
-def step(model: Model, strategy: Strategy, config: Any, hook: object, batches: list[Any]) -> dict[str, Tensor]:
-    """The gradients of a step with a hook."""
-    hooks = hook_manager([("own", hook)])
-    hooked = hasattr(hook, "tp_forward")
-    module = strategy.wrap(HookedForward(model, hooks) if hooked else model)
-    strategy.make_optimizer(config, checked_groups(model, parameter_groups(model, config)))
-    before = {name: value.clone() for name, value in model.weights().items()}
-
-    class Trainer:
-        pass
-
-    trainer: Any = Trainer()
-    trainer.model, trainer.strategy = model, strategy
-
-    def passes(batch: Any) -> list[Any]:
-        return [each for found in hooks.hook.tp_further_passes(trainer=trainer, batch=batch) for each in found]
-
-    result = training_step(model, module, strategy, batches, 1.0, passes)
-    assert not result.skipped
-    return {name: before[name] - value for name, value in model.weights().items()}
 
 
 def assert_gradients(found: dict[str, Tensor], model: Model, loss: Tensor) -> None:
@@ -105,15 +63,15 @@ def test_adversarial_training_adds_the_gradients_at_the_moved_weights(tmp_path: 
     parameters = [each for _, each in model.named_parameters()]
     words = dict(model.named_parameters())[WORDS]
     total = [torch.zeros_like(each) for each in parameters]
-    for batch in batches:
-        for further in (False, True):
-            before = words.detach().clone()
-            if further:  # along the gradient so far, of this micro-batch and those before it
-                gradient = next(each for each, own in zip(total, parameters) if own is words)
-                words.data += 0.5 * gradient / gradient.norm()
+    before = words.detach().clone()
+    for further in (False, True):
+        if further:  # along the gradient of all micro-batches
+            gradient = next(each for each, own in zip(total, parameters) if own is words)
+            words.data += 0.5 * gradient / gradient.norm()
+        for batch in batches:
             own = torch.autograd.grad(model(batch, denominators).loss, parameters, allow_unused=True)
             total = [each if new is None else each + new for each, new in zip(total, own)]
-            words.data.copy_(before)
+    words.data.copy_(before)
     for (name, _), expected in zip(model.named_parameters(), total):
         torch.testing.assert_close(found[name], expected, rtol=1e-4, atol=2e-6)
 

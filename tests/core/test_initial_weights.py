@@ -62,7 +62,7 @@ def test_a_stream_starts_from_a_model_without_streams_and_the_rest_is_as_it_was(
         inside = name.removeprefix("streams.a.")
         assert torch.equal(value, theirs[inside] if inside != name else before[name]), name
     own = sum(name.startswith("streams.a.") for name in before)
-    assert said == [f"loaded {own} weights of a from {source}"]
+    assert said[0] == f"loaded {own} weights of a from {source}"
 
 
 def test_each_stream_and_the_targets_have_a_source_of_their_own(tmp_path: Path, saved: Callable[..., str]) -> None:
@@ -82,7 +82,8 @@ def test_a_module_of_an_embedding_that_the_other_lacks_is_new(tmp_path: Path, sa
     initialise_from(model, {"a": source}, said.append)
     (table,) = (name for name in before if name.startswith("streams.a.embedding.parts.pos."))
     assert torch.equal(model.weights()[table], before[table])
-    assert said[0].endswith("; new: streams.a.embedding.parts.pos")
+    rows = [line.split(maxsplit=1) for line in said[1].splitlines()]
+    assert ["streams.a.embedding.parts.pos", f"1 tensor, {before[table].numel():,} parameters: not in {source}"] in rows
 
 
 def test_components_of_a_model_without_streams_are_parts(tmp_path: Path, saved: Callable[..., str]) -> None:
@@ -144,6 +145,15 @@ def test_parts_and_paths_that_do_not_exist_are_said(tmp_path: Path, settings: li
     with pytest.raises(TPError) as error:
         check_run(load_spec(folder / "spec.yaml", settings))
     assert message in str(error.value)
+
+
+def test_a_folder_of_hugging_face_is_answered_with_the_command_that_converts_it(tmp_path: Path) -> None:
+    folder = runs.write_project(tmp_path)
+    (folder / "other").mkdir()
+    for name in ("config.json", WEIGHTS):
+        (folder / "other" / name).write_text("{}")
+    with pytest.raises(TPError, match="other is a model of Hugging Face; tp convert --from huggingface"):
+        check_run(load_spec(folder / "spec.yaml", [f"init_from={folder / 'other'}"]))
 
 
 def test_null_takes_away_what_the_parent_starts_from(tmp_path: Path) -> None:

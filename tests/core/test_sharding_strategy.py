@@ -93,12 +93,14 @@ def test_a_run_starts_from_the_weights_of_another(home: Path) -> None:
     assert first["loss"] < runs.metrics(home / "single")[0]["loss"]
 
 
-def test_further_passes_read_and_move_sharded_weights(home: Path) -> None:
-    adversarial = ("train.hooks=[own_passes:AdversarialConfig]", "train.steps=4", "train.accumulate=1")
-    runs.train(home, "--run", "adversarial", *adversarial)
-    runs.train(home, "--run", "plain", *adversarial[1:], "train.hooks=[]")
-    runs.train_pair(home, "--run", "adversarial-sharded", *SHARDED, *adversarial)
-    ours, theirs, plain = (runs.metrics(home / name) for name in ("adversarial-sharded", "adversarial", "plain"))
+@pytest.mark.parametrize("hook", ["own_passes:AdversarialConfig", "fgm", "pgd"])
+def test_further_passes_read_and_move_sharded_weights(home: Path, hook: str) -> None:
+    adversarial = (f"train.hooks=[{hook}]", "train.steps=4", "train.accumulate=2")
+    alone, sharded = hook.partition(":")[0], f"{hook.partition(':')[0]}-sharded"
+    runs.train(home, "--run", alone, *adversarial)
+    runs.train(home, "--run", f"{alone}-plain", *adversarial[1:], "train.hooks=[]")
+    runs.train_pair(home, "--run", sharded, *SHARDED, *adversarial)
+    ours, theirs, plain = (runs.metrics(home / name) for name in (sharded, alone, f"{alone}-plain"))
     for own, expected in zip(ours, theirs, strict=True):
         assert own == pytest.approx(expected, rel=2e-5, nan_ok=True)
     assert theirs != plain

@@ -45,6 +45,9 @@ def find_model(path: str | os.PathLike[str], say: Callable[[str], None] = lambda
     if newest is not None:
         say(f"{folder} has no export yet; using its newest checkpoint, {newest.name}")
         return folder / "spec.yaml", newest / WEIGHTS
+    if (folder / "config.json").is_file():
+        advice = f"tp convert --from huggingface {folder} --to tp FOLDER makes a model that tp can read"
+        raise CheckpointError(f"{folder}: this is a model of Hugging Face; {advice}")
     raise CheckpointError(f"{folder}: there is no model: no {WEIGHTS} with a spec.yaml, and no checkpoint")
 
 

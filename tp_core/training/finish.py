@@ -15,6 +15,7 @@ from tp_core.data.cache.manifest import damage
 from tp_core.errors import CheckpointError
 from tp_core.interfaces import Tokenizer
 from tp_core.processes.agreement import together
+from tp_core.training.initial_weights import read_report
 from tp_core.training.same_weights import need_same_weights
 from tp_core.training.trainer import Trainer
 
@@ -48,6 +49,9 @@ def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> s
                 raise CheckpointError(f"{message}; {left}") from error
             copy_local_modules(trainer.spec, trainer.run)  # the export replaces a package that is named model
             say(f"exported {trainer.run / 'model'}")
+            report = read_report(trainer.run)
+            if report is not None and (reminder := report.reminder()):
+                say(reminder)
 
     together(trainer.strategy.processes, export)
     together(trainer.strategy.processes, trainer.hooks.hook.tp_train_end, trainer=trainer)

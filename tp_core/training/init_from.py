@@ -21,6 +21,7 @@ from tp_core.errors import CheckpointError, TPError
 from tp_core.interfaces import Tokenizer
 from tp_core.model import Model, meta_model
 from tp_core.spec.choices.part_names import key_of
+from tp_core.training.initial_weights import Group, InitialWeights, grouped
 
 #: Loads whole tensors into a model; weights whose names begin with one of the prefixes may be missing.
 Load = Callable[[Model, Mapping[str, Tensor], Iterable[str]], tuple[list[str], list[str]]]
@@ -36,7 +37,7 @@ def initialise_from(
     tokenizers: Mapping[str, Tokenizer] = MappingProxyType({}),
     require: Collection[str] = (),
     load: Load = Model.load_weights,
-) -> None:
+) -> InitialWeights:
     """Initialise a model from the weights of other models.
 
     Args:
@@ -46,41 +47,69 @@ def initialise_from(
         require: as in :attr:`tp_core.spec.schema.Spec.require_init`.
         load: loads whole tensors into the model: :meth:`tp_core.Strategy.load_weights`, or the model's own method.
 
+    Returns:
+        What was loaded, what starts at random, and what was not used; also told by ``say``.
+
     Raises:
         CheckpointError: a weight of the body or of a named part is missing or has another shape, or a requirement does
             not hold. If parts are named, embedding modules that the other model lacks completely are initialised from
             scratch.
     """
-    weights = list(model.weights())
-    new = dict.fromkeys(weights)
+    weights = model.weights()
+    reasons = dict.fromkeys(weights, "init_from names no model for it")
+    sizes = {name: value.numel() for name, value in weights.items()}
+    theirs, used = dict[str, dict[str, int]](), dict[str, set[str]]()  # path → sizes of its tensors, names of used ones
     for part, path in sources.items():
         spec_file, file = find_model(path, say)
         tensors = read_weights(file)
         try:
-            if part:
-                missing, unused = (
-                    _load_part(model, part, tensors, load),
-                    list[str](),
-                )  # weights of other parts do not count as unused
-            else:
-                missing, unused = load(model, tensors, ("targets.",))
+            taken = _load_part(model, part, tensors, load) if part else _load_whole(model, tensors, load)
         except CheckpointError as error:
             raise CheckpointError(f"init_from {path}: {error}") from None
-        lacking = frozenset(missing)
-        loaded = [name for name in weights if name.startswith(_own(model, part)) and name not in lacking]
-        for name in loaded:
-            new.pop(name, None)
-        rest = f"; new: {_modules(missing)}" if missing else ""
-        rest += f"; unused: {_modules(unused)}" if unused else ""
-        say(f"loaded {len(loaded)} weights{f' of {part}' if part else ''} from {path}{rest}")
+        own, other = _prefixes(model, part, tensors)
+        for name in weights:
+            if name in taken:
+                reasons.pop(name, None)
+            elif name.startswith(own):
+                reasons[name] = _reason(weights[name], tensors.get(other + name[len(own) :]), path)
+        theirs[path] = {name: tensor.numel() for name, tensor in tensors.items()}
+        used.setdefault(path, set()).update(taken.values())
+        say(f"loaded {len(taken)} weights{f' of {part}' if part else ''} from {path}")
         required = "vocabulary" in require
-        if difference := _unlike(model, loaded, tokenizers, (spec_file, file), say, required):
+        if difference := _unlike(model, list(taken), tokenizers, (spec_file, file), say, required):
             if required:
                 raise CheckpointError(f"init_from {path}: require_init asks for the same vocabulary: {difference}")
             say(f"init_from {path}: {difference}")
-    if new and "weights" in require:
-        message = f"require_init asks for all weights, and there are none for {_modules(new)}"
+    report = InitialWeights(
+        sum(sizes.values()),
+        grouped(sizes, reasons),
+        {path: left for path, others in theirs.items() if (left := _left(others, used[path]))},
+        any(not name.startswith("targets.") for name in weights if name not in reasons),
+    )
+    if reasons and "weights" in require:
+        message = f"require_init asks for all weights, and there are none for {_modules(reasons)}"
         raise CheckpointError(f"init_from {', '.join(dict.fromkeys(sources.values()))}: {message}")
+    for line in report.lines():
+        say(line)
+    return report
+
+
+def _load_whole(model: Model, tensors: Mapping[str, Tensor], load: Load) -> dict[str, str]:
+    """Load the body and the targets of the same names; returns the names of loaded weights, as own name → theirs."""
+    missing = frozenset(load(model, tensors, ("targets.",))[0])
+    return {name: name for name in model.weights() if name not in missing}
+
+
+def _reason(own: Tensor, other: Tensor | None, path: str) -> str:
+    """The reason why a weight of a loaded part starts at random."""
+    if other is None:
+        return f"not in {path}"
+    return f"its shape is {tuple(other.shape)} in {path}, {tuple(own.shape)} here"
+
+
+def _left(sizes: Mapping[str, int], used: Collection[str]) -> list[Group]:
+    """The weights of another model that were not used."""
+    return grouped(sizes, {name: "" for name in sizes if name not in used})
 
 
 def _unlike(
@@ -148,33 +177,35 @@ def _own(model: Model, part: str) -> str:
     return "" if not part else "targets." if part == "target" else f"{part}."
 
 
-def _load_part(model: Model, part: str, tensors: Mapping[str, Tensor], load: Load) -> list[str]:
-    """Load one part; returns the names of its weights that are initialised from scratch."""
-    own, weights = _own(model, part), model.weights()
-    theirs = own
-    if own.startswith("streams.") and not any(name.startswith(own) for name in tensors):
-        theirs = ""
-        if not any(name.startswith(_BODY) for name in tensors):
-            raise CheckpointError(f"the model has no stream '{part}', and no encoder without streams")
-    found, new, lacking = dict[str, Tensor](), list[str](), list[str]()
+def _prefixes(model: Model, part: str, tensors: Mapping[str, Tensor]) -> tuple[str, str]:
+    """The common prefix of a part's weight names here, and in the other model: a stream may be a whole model there."""
+    own = _own(model, part)
+    alone = own.startswith("streams.") and not any(name.startswith(own) for name in tensors)
+    return own, "" if alone else own
+
+
+def _load_part(model: Model, part: str, tensors: Mapping[str, Tensor], load: Load) -> dict[str, str]:
+    """Load one part; returns the names of loaded weights, as own name → theirs."""
+    (own, theirs), weights = _prefixes(model, part, tensors), model.weights()
+    taken, lacking = dict[str, str](), list[str]()
+    if own and not theirs and not any(name.startswith(_BODY) for name in tensors):
+        raise CheckpointError(f"the model has no stream '{part}', and no encoder without streams")
     for name in weights:
         if not name.startswith(own):
             continue
         source = theirs + name[len(own) :]
-        fits = source in tensors and (part != "target" or tensors[source].shape == weights[name].shape)
-        if fits:
-            found[name] = tensors[source]
-        elif part == "target" or _is_new_module(source, tensors):
-            new.append(name)
-        else:
+        if source in tensors and (part != "target" or tensors[source].shape == weights[name].shape):
+            taken[name] = source
+        elif part != "target" and not _is_new_module(source, tensors):
             lacking.append(source)
     if lacking:
         more = f" and {len(lacking) - 4} more" if len(lacking) > 4 else ""
         raise CheckpointError(f"it has no {', '.join(lacking[:4])}{more}, which {part} needs")
-    if not found:
+    if not taken:
         raise CheckpointError(f"it has no weight that {part} could take")
+    found = {name: tensors[source] for name, source in taken.items()}
     load(model, found, [name for name in weights if name not in found])
-    return new
+    return taken
 
 
 def _is_new_module(source: str, tensors: Mapping[str, Tensor]) -> bool:

@@ -19,6 +19,7 @@ from tp_core.training.contents import compare_between, compare_with_checkpoint, 
 from tp_core.training.data import data_sets
 from tp_core.training.folder import RunFolder
 from tp_core.training.init_from import initialise_from
+from tp_core.training.initial_weights import REPORT, InitialWeights
 from tp_core.training.resuming.changes_file import record_changes
 from tp_core.training.resuming.start import Start
 from tp_core.training.resuming.starts_file import machine, record_start
@@ -42,19 +43,20 @@ def prepare(
     sets, evaluator = data_sets(spec, tokenizers.get("tokenizer"), contents, processes, say)
     seed_all(options.seed, strategy.rank)
 
-    def built() -> Model:
-        model = meta_model(spec)
+    def built() -> tuple[Model, InitialWeights | None]:
+        model, report = meta_model(spec), None
         strategy.place(model, options.seed)
         if start.checkpoint is None and spec.init_from:
-            initialise_from(model, spec.init_from, say, tokenizers, spec.require_init, strategy.load_weights)
+            load = strategy.load_weights
+            report = initialise_from(model, spec.init_from, say, tokenizers, spec.require_init, load)
         hooks.hook.tp_model_built(model=model, spec=spec)
-        return model
+        return model, report
 
-    model = together(processes, built)
+    model, report = together(processes, built)
     trainer = Trainer(spec, folder.path, model, strategy, sets, evaluator, hooks, contents)
     if start.checkpoint is not None:
         trainer.resume(start.checkpoint, start.state)
-    together(processes, _write, spec, folder, start, trainer, resume, say)
+    together(processes, _write, spec, folder, start, trainer, resume, report, say)
     if start.checkpoint is None:
         if resume:
             say(f"{folder.path} has no checkpoint yet; starting from the beginning")
@@ -72,7 +74,15 @@ def prepare(
     return trainer, tokenizers
 
 
-def _write(spec: Spec, folder: RunFolder, start: Start, trainer: Trainer, resume: bool, say: Say) -> None:
+def _write(
+    spec: Spec,
+    folder: RunFolder,
+    start: Start,
+    trainer: Trainer,
+    resume: bool,
+    report: InitialWeights | None,
+    say: Say,
+) -> None:
     """Take the run's folder and write everything known before the first step; only the first process writes."""
     if trainer.strategy.rank:
         return
@@ -90,3 +100,6 @@ def _write(spec: Spec, folder: RunFolder, start: Start, trainer: Trainer, resume
     copy_local_modules(spec, folder.path)
     if start.checkpoint is None:
         keep_origin(spec, folder.path)
+        (folder.path / REPORT).unlink(missing_ok=True)  # of an earlier start
+        if report is not None:
+            report.write(folder.path)

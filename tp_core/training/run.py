@@ -19,7 +19,7 @@ from tp_core.random_state import random_state_kept
 from tp_core.spec.checks.run import check_run
 from tp_core.spec.checks.training import render_note, training_notes
 from tp_core.spec.schema import Spec, need_spec
-from tp_core.terminal import printable
+from tp_core.terminal import emphasised, printable
 from tp_core.training.failures import keep_traceback, remains, user_error
 from tp_core.training.finish import finish
 from tp_core.training.folder import RunFolder
@@ -154,7 +154,7 @@ def _speaker(speaks: bool) -> Callable[[str], None]:
 
     def say(message: str) -> None:
         with contextlib.suppress(OSError):  # a closed terminal must not stop the run
-            print(printable(message), file=sys.stderr, flush=True)
+            print(emphasised(printable(message), sys.stderr), file=sys.stderr, flush=True)
 
     return say if speaks else lambda _: None
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tp_core.errors import TPError
 from tp_core.evaluation.totals import Totals, divided, states_of
 from tp_core.interfaces import Batch
 from tp_core.model import Model
@@ -17,8 +18,13 @@ from tp_core.model_output import ModelOutput
 from tp_core.packages.plugin_errors import expect
 from tp_core.training.strategies.base import Applied, Strategy
 
-#: Returns the contexts of further passes over a micro-batch, one per pass.
-FurtherPasses = Callable[[Batch], Iterable[AbstractContextManager[Any]]]
+#: Returns the contexts of further passes over the micro-batches of a step, one per pass over all of them.
+FurtherPasses = Callable[[Sequence[Batch]], Iterable[AbstractContextManager[Any]]]
+
+_NOTHING_ADDED = (
+    "train.hooks: the last context of a hook's tp_further_passes sets its gradients aside, but processes add up "
+    "gradients in the last pass of a step; only earlier contexts may enter strategy.gradients_set_aside()"
+)
 
 
 @dataclass
@@ -57,8 +63,11 @@ def training_step(
         module: the result of ``strategy.wrap``; the strategy has an optimizer.
         batches: micro-batches of this process.
         lr: scheduled learning rate.
-        further_passes: contexts in which the passes of a micro-batch are repeated. Their gradients are added; their
-            losses and metrics are not counted (hook ``tp_further_passes``).
+        further_passes: contexts in which the passes over all micro-batches are repeated. Their gradients are added;
+            their losses and metrics are not counted (hook ``tp_further_passes``).
+
+    Raises:
+        TPError: the gradients of the last pass are set aside.
     """
     module.train()
     batches = [batch.to(strategy.device) for batch in batches]
@@ -66,19 +75,21 @@ def training_step(
     totals, states, losses = Totals(strategy.device), dict[str, Any](), dict[str, Tensor]()
     total: Tensor | None = None
     further: Tensor | None = None
-    for number, batch in enumerate(batches):
-        contexts: list[AbstractContextManager[Any]] = [nullcontext()]
-        if further_passes is not None:
-            contexts += further_passes(batch)
-        for place, context in enumerate(contexts):
-            last = number == len(batches) - 1 and place == len(contexts) - 1
-            with context:
+    contexts: list[AbstractContextManager[Any]] = [nullcontext()]
+    if further_passes is not None:
+        contexts += further_passes(batches)
+    for place, context in enumerate(contexts):
+        with context:
+            for number, batch in enumerate(batches):
+                last = place == len(contexts) - 1 and number == len(batches) - 1
+                if last and strategy.sets_aside:
+                    raise TPError(_NOTHING_ADDED)
                 output = strategy.forward_backward(module, batch, denominators, last)
-            expect(output, ModelOutput, strategy, "forward_backward", "a ModelOutput")
-            loss = output.loss.detach()
-            if place:
-                further = loss if further is None else further + loss
-            else:
+                expect(output, ModelOutput, strategy, "forward_backward", "a ModelOutput")
+                loss = output.loss.detach()
+                if place:
+                    further = loss if further is None else further + loss
+                    continue
                 totals.add(states)
                 states, _ = divided(states_of(output))  # joined rows are only kept in evaluations
                 total = loss if total is None else total + loss

@@ -241,8 +241,8 @@ class Trainer:
         if self.strategy.device.type == "cpu":  # reading is cheap on the CPU
             self._report_nonfinite()
 
-    def _further_passes(self, batch: Batch) -> Iterator[AbstractContextManager[Any]]:
-        for contexts in self.hooks.hook.tp_further_passes(trainer=self, batch=batch):
+    def _further_passes(self, batches: Sequence[Batch]) -> Iterator[AbstractContextManager[Any]]:
+        for contexts in self.hooks.hook.tp_further_passes(trainer=self, batches=batches):
             several = contexts if isinstance(contexts, Iterable) else [contexts]
             for context in several:
                 if not isinstance(context, AbstractContextManager):

@@ -9,7 +9,8 @@ from tp_core.data.sources.base import Source
 from tp_core.data.sources.file import FileSource
 from tp_core.data.sources.folder import folder_classes, folder_sources
 from tp_core.data.sources.folder_rules import ANY_FORM, FolderRules
-from tp_core.data.sources.options import FORMATS, HUB, STDIN, FileConfig, form_of
+from tp_core.data.sources.librispeech import is_transcript
+from tp_core.data.sources.options import FORMATS, HUB, STDIN, FileConfig, LibriSpeechConfig, form_of
 from tp_core.data.sources.passed_over import PassedOver, ending
 from tp_core.errors import DataError
 from tp_core.packages.plugin_errors import built_by
@@ -72,7 +73,8 @@ def _at(path: str, rules: FolderRules, passed: PassedOver, named: str = "") -> l
         except OSError as error:
             raise DataError(f"cannot be read: {error.strerror}", file=error.filename or path) from error
     if os.path.exists(path):
-        return [FORMATS[form_of(path) or "text"].file(path)]
+        form = LibriSpeechConfig.form if rules.transcribed and is_transcript(os.path.basename(path)) else form_of(path)
+        return [FORMATS[form or "text"].file(path)]
     raise DataError(f"no such file or folder{instead(path)}", file=path)
 
 

@@ -2,8 +2,9 @@
 
 If a processor reads pictures or recordings, each of them in a folder is a record. So is each row or member of a file
 that contains some (shards, Parquet). ``metadata.csv``, ``metadata.jsonl`` or ``metadata.parquet`` with a column
-``file_name`` provides the fields of the files in its folder and below, as in Hugging Face's ImageFolder. Other tables
-are read only in folders that have no pictures and recordings. All other files are skipped and counted.
+``file_name`` provides the fields of the files in its folder and below, as in Hugging Face's ImageFolder. If texts of
+recordings are read, ``*.trans.txt`` provides those of the recordings in its folder, as in LibriSpeech. Other tables are
+read only in folders that have no pictures and recordings. All other files are skipped and counted.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from pathlib import Path
 from tp_core.data.classes.names import as_compared
 from tp_core.data.sources.file import FileSource
 from tp_core.data.sources.folder_rules import FolderRules
+from tp_core.data.sources.librispeech import belonging, is_transcript
 from tp_core.data.sources.listing import FILE_NAME
-from tp_core.data.sources.options import FORMATS, FORMS, MEDIA, form_of
+from tp_core.data.sources.options import FORMATS, FORMS, MEDIA, AudioConfig, LibriSpeechConfig, form_of
 from tp_core.data.sources.passed_over import PassedOver, ending
 from tp_core.errors import DataError
 from tp_core.files.folders import Folder, Found, Kind, tree
@@ -91,10 +93,14 @@ class _Inside:
     def __init__(self, root: Folder, path: str, rules: FolderRules, named: str) -> None:
         self.path, self.rules, self.named, self.passed, self.note = path, rules, named, Counter[str](), ""
         self._every = [(each, form_of(each.name) if each.kind is Kind.FILE else None) for each in root.files()]
+        self._transcripts: dict[str, frozenset[str]] = {}  # path → names of the recordings in its folder that it lists
+        self._transcribed = frozenset[str]()  # paths of all these recordings
         self._tables: dict[str, str] = {}  # path → the reason why it is skipped; empty if it is read
         self._forms = rules.media_forms if rules.media is None or rules.media else frozenset[str]()
         self._media = [each for each, form in self._every if form in self._forms]
         self._listings = self._find_listings()
+        if named == LibriSpeechConfig.form or (rules.transcribed and not named):
+            self._find_transcripts()
         if rules.media and (rules.needs_media or self._media):
             self._choose_tables()
         self._labels = self._find_labels()
@@ -102,7 +108,11 @@ class _Inside:
     def sources(self) -> Iterator[FileSource]:
         listed = self._listed()
         for each, form in self._every:
-            if form in self._forms:
+            if each.path in self._transcripts:
+                yield LibriSpeechConfig.file(each.path, lists=self._transcripts[each.path])
+            elif each.path in self._transcribed:
+                continue
+            elif form in self._forms:
                 if not listed or _around(each.folder, self._listings) is None:
                     yield FORMATS[form].file(each.path, self._labels.get(each.folder))
             elif each.kind is Kind.CLOSED:
@@ -160,6 +170,22 @@ class _Inside:
                 names[folder].append(inside.removeprefix(f"{folder}/") if folder else inside)
         return {self._listings[folder].path: frozenset(each) for folder, each in names.items()}
 
+    def _find_transcripts(self) -> None:
+        """Find the files of transcripts, and the recordings that belong to each. Metadata tables come before them."""
+        folders: dict[str, tuple[dict[str, str], dict[str, str]]] = {}  # folder → paths of both kinds of files by name
+        for each, form in self._every:
+            if each.kind is not Kind.FILE or _around(each.folder, self._listings) is not None:
+                continue
+            transcripts, recordings = folders.setdefault(each.folder, ({}, {}))
+            if is_transcript(each.name):
+                transcripts[each.name] = each.path
+            elif form == AudioConfig.form:
+                recordings[each.name] = each.path
+        for transcripts, recordings in folders.values():
+            for name, listed in belonging([*transcripts], recordings).items():
+                self._transcripts[transcripts[name]] = listed
+                self._transcribed |= {recordings[each] for each in listed}
+
     def _choose_tables(self) -> None:
         """Find tables to skip: they have no column that is read, or only name files that are read anyway."""
         wanted = self.rules.media_columns
@@ -187,7 +213,7 @@ class _Inside:
         Raises:
             DataError: two folders would have the same class, and the user has not asked for that.
         """
-        folders = {each.folder for each in self._media if each.folder}
+        folders = {each.folder for each in self._media if each.folder and each.path not in self._transcribed}
         folders = {folder for folder in folders if _around(folder, self._listings) is None}
         labels, self.note = folder_classes(folders, self.rules)
         if self.note and self.rules.labelled:

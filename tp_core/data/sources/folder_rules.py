@@ -23,6 +23,7 @@ class FolderRules:
             for the last one, if no two different folders then have the same class.
         labelled: True if the class is needed.
         needs_media: True if a record without any of the media fields cannot be used.
+        transcribed: ``needed`` or ``welcome`` if recordings are read with their texts; None without texts.
     """
 
     media: frozenset[str] | None = None
@@ -30,6 +31,7 @@ class FolderRules:
     labels: Literal["first", "path", "last"] | None = None
     labelled: bool = False
     needs_media: bool = True
+    transcribed: Literal["needed", "welcome"] | None = None
 
     @property
     def media_columns(self) -> frozenset[str]:
@@ -62,4 +64,8 @@ def folder_rules(data: DataSpec, columns: Mapping[str, str] | None = None, new: 
         return FolderRules(None, names, data.options.folder_labels)
     labelled = not new and (isinstance(config, ClassLabelOptions) or "label" in names.values())
     needs_media = not (new and config.media_fields <= config.optional_fields)
-    return FolderRules(config.media_fields, names, data.options.folder_labels, labelled, needs_media)
+    transcribed: Literal["needed", "welcome"] | None = None
+    # Texts that data.columns takes from elsewhere, such as the names of folders, are not in transcripts.
+    if "audio" in config.media_fields and "text" in config.optional_fields and not {"audio", "text"} & names.keys():
+        transcribed = "welcome" if new else "needed"
+    return FolderRules(config.media_fields, names, data.options.folder_labels, labelled, needs_media, transcribed)

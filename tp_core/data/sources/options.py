@@ -161,6 +161,15 @@ class AudioConfig(FileConfig):
     is_record: ClassVar[bool] = True
 
 
+class LibriSpeechConfig(FileConfig):
+    """Transcripts of LibriSpeech: a line of ``*.trans.txt`` names a recording beside the file, and has its text."""
+
+    implementation: ClassVar[str] = "tp_core.data.sources.librispeech:TranscriptFile"
+    form: ClassVar[str] = "librispeech"
+    #: The ending of a file of transcripts, where texts of recordings are read. Elsewhere, it is that of plain text.
+    ending: ClassVar[str] = ".trans.txt"
+
+
 class SavedConfig(FileConfig):
     """A folder saved by the ``datasets`` library of Hugging Face (``pip install 'tp-core[hub]'``)."""
 
@@ -185,7 +194,7 @@ class HubConfig(FileConfig):
 
 _EVERY: tuple[type[FileConfig], ...] = (
     *(TextConfig, JsonLinesConfig, JsonConfig, TsvConfig, CsvConfig, ParquetConfig, ArrowConfig, TarConfig),
-    *(ImageConfig, AudioConfig, SavedConfig, HubConfig),
+    *(ImageConfig, AudioConfig, LibriSpeechConfig, SavedConfig, HubConfig),
 )
 
 #: Our own formats, by name.

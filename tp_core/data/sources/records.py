@@ -9,6 +9,8 @@
 ``.tar``, ``.tgz``                     web dataset: one record for the members of one name (``7.jpg``, ``7.txt``)
 pictures, recordings                   one record ``{"image": path}`` or ``{"audio": path}`` per file; its ``label``
                                        is a folder inside the given folder
+``.trans.txt``                         LibriSpeech: one record ``{"audio": path, "text": ..., "id": ...}`` per line, if
+                                       recordings with texts are read
 folder                                 the files inside that have one of these forms, sorted; or a saved dataset
 ``hf://name[/config][:split]``         a dataset of the Hugging Face hub; the split is ``train`` if not named
 =====================================  ====================================================================

@@ -135,7 +135,11 @@ def _check_init_from(spec: Spec, problems: Problems, why: str) -> None:
         elif not os.path.exists(path):
             problems.add(".".join(place), f"there is no model at {path}{why}{instead(path)}", node)
         elif not _holds_model(Path(path)):
-            problems.add(".".join(place), f"{path} is neither a run, nor an exported model, nor a checkpoint", node)
+            message = f"{path} is neither a run, nor an exported model, nor a checkpoint"
+            if (Path(path) / "config.json").is_file():
+                advice = f"tp convert --from huggingface {path} --to tp FOLDER makes one that init_from can read"
+                message = f"{path} is a model of Hugging Face; {advice}"
+            problems.add(".".join(place), message, node)
 
 
 def _parts(spec: Spec) -> list[str]:
@@ -172,6 +176,8 @@ def _check_early_stopping(spec: Spec, problems: Problems) -> None:
 def _holds_model(folder: Path) -> bool:
     """True if a folder looks like one in which ``tp_core.artifacts.find.find_model`` finds a model."""
     weights = "model.safetensors"
+    if (folder / "config.json").is_file() and not (folder / "spec.yaml").is_file():
+        return False  # of Hugging Face
     return any((inner / weights).is_file() for inner in (folder, folder / "model")) or any(
         (folder / "checkpoints").glob(f"step_*/{weights}")
     )

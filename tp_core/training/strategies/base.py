@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -51,6 +51,7 @@ class Strategy(ABC):
         device: device on which this process computes.
         options: plain keys of ``train:``.
         optimizer: result of :meth:`make_optimizer`.
+        sets_aside: True in the context of :meth:`gradients_set_aside`.
     """
 
     #: False if each process only holds parts of the model's weights.
@@ -60,6 +61,7 @@ class Strategy(ABC):
     device: torch.device
     options: TrainOptions
     optimizer: torch.optim.Optimizer
+    sets_aside: bool = False
     _update: Update | None = None
 
     def __init__(self) -> None:
@@ -201,10 +203,32 @@ class Strategy(ABC):
             found = found.detach().clone()
         return found if self._scale is None else found / self._scale
 
-    def gradient_norm(self, parameters: list[nn.Parameter]) -> Tensor:
-        """Norm of all gradients over all processes' parts; a scalar on the device."""
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        return torch.nn.utils.get_total_norm(gradients)
+    @contextlib.contextmanager
+    def gradients_set_aside(self) -> Iterator[None]:
+        """A context whose passes begin without gradients. At its end, the gradients from before are back.
+
+        For passes whose gradients only serve to find the weights of a later pass (``tp_further_passes``).
+        :meth:`gradient` returns their gradients within the context.
+        """
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        # Copies: the memory of a gradient may belong to a buffer in which the passes of the context sum theirs.
+        kept = [None if parameter.grad is None else parameter.grad.detach().clone() for parameter in parameters]
+        for parameter in parameters:
+            parameter.grad = None
+        self.sets_aside = True
+        try:
+            yield
+        finally:
+            self.sets_aside = False
+            for parameter, gradient in zip(parameters, kept, strict=True):
+                parameter.grad = gradient
+
+    def norm(self, tensors: list[Tensor]) -> Tensor:
+        """Norm of several tensors together, in which each process has its part of the values; a scalar on the device.
+
+        The tensors are gradients or weights, or have their layout.
+        """
+        return torch.nn.utils.get_total_norm(tensors)
 
     def apply(self, lr: float) -> Applied:
         """Update the weights: unscale the gradients, clip their norm, step, and clear them.

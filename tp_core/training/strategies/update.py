@@ -50,7 +50,7 @@ class Update:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_factor"]
-        norm = self.strategy.gradient_norm(self.parameters).float()
+        norm = self.strategy.norm([p.grad for p in self.parameters if p.grad is not None]).float()
         if self.scale is not None:
             norm = norm / self.scale
         bad = (~torch.isfinite(norm)).float()

@@ -122,9 +122,11 @@ NOTHING = {
     "masks are drawn anew each time a sample is read": (
         "dup_factor dupe_factor dynamic_masking static_masking docs_buffer_size"
     ),
-    "texts are not perturbed, and embeddings get no noise": (
-        "neftune_noise_alpha use_adv adv_type adv_train fgm_epsilon pgd_k pgd_epsilon pgd_alpha adversarial"
+    "embeddings get no noise, but hooks train with moved ones: train.hooks: [fgm] or [pgd]": (
+        "neftune_noise_alpha use_adv adv_type adv_train fgm_epsilon pgd_k pgd_epsilon pgd_alpha adversarial fgm pgd "
+        "adv_epsilon"
     ),
+    "R-Drop is a hook: train.hooks: [rdrop: {alpha: 1.0}]": "rdrop r_drop use_rdrop rdrop_alpha rdrop_coef reg_alpha",
     "options stand below the name of what they are for: optimizer: {adamw: {eps: 1e-6}}": (
         "optim_args opt_kwargs optimizer_kwargs optimizer_params lr_scheduler_kwargs scheduler_kwargs schedule_kwargs "
         "kwargs config_overrides"

@@ -1,0 +1,1 @@
+"""Hooks that change what a step is trained on: adversarial training and R-Drop."""
