@@ -154,6 +154,7 @@ def test_padding_changes_no_prediction(tmp_path: Path) -> None:
         assert [s["score"] for s in alone["spans"]] == pytest.approx([s["score"] for s in found["spans"]], abs=1e-5)
 
 
+@torch.no_grad()
 def test_distillation_compares_the_distributions_of_both_ends(tmp_path: Path) -> None:
     """Its rows are the ends, as many as the denominator says; padding adds nothing to the divergence."""
     model = model_of(tmp_path)
