@@ -122,6 +122,17 @@ def test_answers_that_no_window_has_are_told(tmp_path: Path) -> None:
     assert said.startswith("questions whose answer no window has as a whole: 1; their answers are longer than the 0 ")
 
 
+def test_the_longest_answer_is_told_if_targets_do_not_predict_it_by_default(tmp_path: Path) -> None:
+    context = " ".join(f"w{n}" for n in range(40))
+    processor = made(tmp_path, max_length=64)
+    rows_of(tmp_path, processor, records([asked(" ".join(context.split()[:30]), context=context)]))
+    assert processor.remarks() == []
+    rows_of(tmp_path, processor, records([asked(" ".join(context.split()[:31]), context=context)]))
+    assert processor.remarks() == [
+        "longest answer: 31 tokens; predictions have at most max_answer_length of the target"
+    ]
+
+
 @pytest.mark.parametrize(("length", "stride", "question"), [(384, 96, 64), (512, 128, 64), (128, 32, 32), (20, 5, 5)])
 def test_the_default_lengths_follow_the_maximum_length(length: int, stride: int, question: int) -> None:
     config = QuestionAnsweringProcessorConfig(max_length=length)

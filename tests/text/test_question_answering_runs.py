@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import tp_core
 from tests.core import runs
+from tests.text.checkpoints import find, save
 from tp_text.scoring import squad
 
 RECORDS = 23
@@ -165,3 +167,31 @@ def test_a_bad_answer_ends_the_training_with_its_place(home: Path, tmp_path: Pat
     said = runs.train(tmp_path, "--run", "run", status=2)
     assert f"train.json:{line}: the answer 'ko " in said
     assert "is not in the context (id q" in said
+
+
+def test_a_converted_model_gives_the_answers_of_transformers(tmp_path: Path) -> None:
+    """The best span of all windows, by the logits of transformers for the windows of its own tokenizer."""
+    transformers = pytest.importorskip("transformers")
+    case = find("BertForQuestionAnswering")
+    theirs = save(case, tmp_path / "theirs")
+    words = [*runs.SPECIAL, *runs.WORDS][: theirs.config.vocab_size]
+    tokenizer = transformers.BertTokenizerFast(vocab={word: n for n, word in enumerate(words)})
+    tokenizer.save_pretrained(tmp_path / "theirs")
+    model = tp_core.load_model(tp_core.convert("huggingface", tmp_path / "theirs", "tp", tmp_path / "ours"), "cpu")
+    rng = np.random.default_rng(3)
+    for length in (5, 24, 90):
+        question, context = "ba be bi", " ".join(rng.choice(words[5:], length))
+        cut = {"truncation": "only_second", "max_length": 32, "stride": 8, "return_overflowing_tokens": True}
+        found = tokenizer(question, context, **cut, return_offsets_mapping=True)
+        best = (-np.inf, "")
+        for number, (ids, places) in enumerate(zip(found["input_ids"], found["offset_mapping"])):
+            types = torch.tensor([found["token_type_ids"][number]])
+            with torch.no_grad():
+                logits = theirs(input_ids=torch.tensor([ids]), token_type_ids=types)
+            inside = [place for place, text in enumerate(found.sequence_ids(number)) if text == 1]
+            for start in inside:
+                for end in range(start, inside[-1] + 1):
+                    score = float(logits.start_logits[0, start] + logits.end_logits[0, end])
+                    best = max(best, (score, context[places[start][0] : places[end][1]]))
+        (answer,) = tp_core.predict(model, {"question": question, "context": context})
+        assert (answer["score"], answer["answer"]) == (pytest.approx(best[0], abs=1e-5), best[1])

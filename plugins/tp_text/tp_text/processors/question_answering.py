@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import IGNORE, Inputs, Joined, MetricState, Record, Report, Rows, Sample, Tokenizer
+from tp_core.modules.targets.question_answering_options import QuestionAnsweringConfig
 from tp_core.options.context import DataContext
 from tp_text.processors.best_answers import answer, best_spans
 from tp_text.processors.context_windows import token_span, windows
@@ -24,6 +25,9 @@ from tp_text.scoring import cmrc, squad
 
 #: Number of questions per call of the tokenizer. Offsets take much memory.
 _CHUNK = 256
+
+#: Number of tokens of an answer up to which targets predict by default.
+_USUAL_LENGTH: int = QuestionAnsweringConfig.model_fields["max_answer_length"].default
 
 #: Measures a predicted answer by the right answers.
 _Measure = Callable[[str, Sequence[str]], float]
@@ -82,7 +86,7 @@ class QuestionAnsweringProcessor(TextProcessor):
         return in_columns(self._rows(records, report))
 
     def _rows(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, Any]]:
-        counts = {"cut": 0, "nowhere": 0}
+        counts = {"cut": 0, "nowhere": 0, "longest": 0}
         for chunk in _chunks(self._questions(records, report)):
             for (record, question), found in zip(chunk, self._tokenized([question for _, question in chunk])):
                 try:
@@ -92,6 +96,7 @@ class QuestionAnsweringProcessor(TextProcessor):
                     continue
                 rows = list(self._rows_of(question, found, spans))
                 counts["cut"] += found.cut
+                counts["longest"] = max(counts["longest"], *(last - first + 1 for first, last in spans), 0)
                 counts["nowhere"] += bool(spans) and not any(row["start"] > 0 for row in rows)
                 yield from rows
         self._remarks = self._told(**counts)
@@ -133,13 +138,17 @@ class QuestionAnsweringProcessor(TextProcessor):
                 "answers": b"" if number else json.dumps(answers).encode(),
             }
 
-    def _told(self, cut: int, nowhere: int) -> list[str]:
+    def _told(self, cut: int, nowhere: int, longest: int) -> list[str]:
         found = []
         if cut:
             found.append(f"questions cut to {self.question_limit} tokens (question_max_length): {cut:,}")
         if nowhere:
             reason = f"their answers are longer than the {self.stride} tokens that windows share (stride)"
             found.append(f"questions whose answer no window has as a whole: {nowhere:,}; {reason}")
+        if longest > _USUAL_LENGTH:
+            found.append(
+                f"longest answer: {longest:,} tokens; predictions have at most max_answer_length of the target"
+            )
         return found
 
     def remarks(self) -> list[str]:
