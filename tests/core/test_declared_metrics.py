@@ -79,6 +79,7 @@ TARGETS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str | None]]]
     ),
     ("token_cls", {"num_labels": 3}, {}, {"accuracy": "high"}),
     ("token_cls", {"num_labels": 3, "crf": True}, {}, {"accuracy": "high"}),
+    ("qa", {}, {}, {"accuracy": "high"}),
     ("distill", {"cosine_weight": 1.0}, {}, {"kl": "low", "agreement": "high", "cosine_distance": "low"}),
     ("distill", {}, {}, {"kl": "low", "agreement": "high"}),
 ]
@@ -117,4 +118,5 @@ def test_processors_declare_what_they_measure() -> None:
     found = {entry.name: discovery.load(entry)().measures(BuildContext()) for entry in entries}
     measuring = {name: {key: facts.better for key, facts in each.items()} for name, each in found.items() if each}
     rates = {"word_error_rate": "low", "character_error_rate": "low"}
-    assert measuring == {"speech_ctc": rates, "waveform_ctc": rates}
+    answers = {"f1": "high", "exact_match": "high"}
+    assert measuring == {"speech_ctc": rates, "waveform_ctc": rates, "qa": answers}

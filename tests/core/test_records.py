@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.core.runs import run_code
 from tp_core.data.fields import required_text
-from tp_core.data.sources import csv_table, json_objects
+from tp_core.data.sources import csv_table, json_text
 from tp_core.data.sources import lines as text_lines
 from tp_core.data.sources.fingerprint import fingerprint
 from tp_core.data.sources.huggingface import parse_hub_name
@@ -153,7 +153,7 @@ def test_a_line_without_end_is_a_bad_line(
 ) -> None:
     monkeypatch.setattr(text_lines, "BLOCK", 100_000)
     monkeypatch.setattr(text_lines, "LONGEST", 200_000)
-    monkeypatch.setattr(json_objects, "LONGEST", 200_000)
+    monkeypatch.setattr(json_text, "LONGEST", 200_000)
     endless = b"x" * size + (ending and b"\n3\n")
     for name, begin, kept in (
         ("a.txt", b"1\n", [1, 3]),
@@ -223,7 +223,7 @@ def test_json_lists_are_read_whatever_the_block_size(
     except UnicodeEncodeError:
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_objects, "BLOCK", 1)
+        patch.setattr(json_text, "BLOCK", 1)
         assert [value for value, _ in read(path)] == values
 
 

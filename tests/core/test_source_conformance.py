@@ -31,6 +31,7 @@ def test_a_source_that_keeps_its_contracts_passes(tmp_path: Path) -> None:
         ("tsv", b"a\tb\n1\t2\n", b"a\tb\n1\t3\n", 0),
         ("jsonl", b'{"a": 1}\nno\n', b'{"a": 2}\nno\n', 1),
         ("json", b'[{"a": 1}, 7]', b'[{"a": 2}, 7]', 1),
+        ("squad", b'[{"context": "a", "qas": [{"id": 1}, 7]}]', b'[{"context": "b", "qas": [{"id": 1}, 7]}]', 1),
     ],
 )
 def test_our_own_formats_pass(tmp_path: Path, name: str, content: bytes, other: bytes, bad: int) -> None:

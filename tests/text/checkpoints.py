@@ -149,10 +149,13 @@ CASES = [
     Case("BertForMaskedLM", "bert", bert_sizes, "mlm", segments=True, more={"tie_word_embeddings": False}),
     Case("BertForNextSentencePrediction", "bert", bert_sizes, "nsp", segments=True),
     Case("BertForSequenceClassification", "bert", bert_sizes, "cls", segments=True, more={"num_labels": 3}),
+    Case("BertForQuestionAnswering", "bert", bert_sizes, "qa", segments=True),
     Case("BertModel", "bert", bert_sizes, "states", segments=True),
     Case("RobertaForMaskedLM", "roberta", roberta_sizes, "mlm"),
     Case("RobertaForMaskedLM", "roberta", roberta_sizes, "mlm", segments=True, more={"type_vocab_size": 2}),
     Case("RobertaForSequenceClassification", "roberta", roberta_sizes, "cls", more={"num_labels": 4}),
+    Case("RobertaForQuestionAnswering", "roberta", roberta_sizes, "qa"),
+    Case("XLMRobertaForQuestionAnswering", "xlm-roberta", roberta_sizes, "qa"),
     Case("XLMRobertaForMaskedLM", "xlm-roberta", roberta_sizes, "mlm", more={"pad_token_id": 2}),
     Case("ModernBertForMaskedLM", "modernbert", modernbert_sizes, "mlm"),
     Case("ModernBertForMaskedLM", "modernbert", modernbert_sizes, "mlm", more={"tie_word_embeddings": False}),
@@ -161,6 +164,8 @@ CASES = [
     Case("AlbertForMaskedLM", "albert", albert_sizes, "mlm", segments=True),
     Case("AlbertForMaskedLM", "albert", bert_sizes, "mlm", segments=True, more={"embedding_size": 24}),
     Case("AlbertForSequenceClassification", "albert", albert_sizes, "cls", segments=True),
+    Case("AlbertForQuestionAnswering", "albert", albert_sizes, "qa", segments=True),
+    Case("DistilBertForQuestionAnswering", "distilbert", distilbert_sizes, "qa", more={"qa_dropout": 0.3}),
     Case("DistilBertForMaskedLM", "distilbert", distilbert_sizes, "mlm"),
     Case("DistilBertForSequenceClassification", "distilbert", distilbert_sizes, "cls"),
     causal("GPT2LMHeadModel", "gpt2", gpt2_sizes),
@@ -181,6 +186,7 @@ CASES = [
     Case("FNetForPreTraining", "fnet", fnet_sizes, "pretraining", segments=True),
     Case("FNetForMaskedLM", "fnet", fnet_sizes, "mlm", segments=True, more={"tie_word_embeddings": False}),
     Case("FNetForSequenceClassification", "fnet", fnet_sizes, "cls", segments=True, more={"hidden_act": "gelu"}),
+    Case("FNetForQuestionAnswering", "fnet", fnet_sizes, "qa", segments=True),
     Case("T5ForConditionalGeneration", "t5", t5_sizes, "seq2seq"),
     Case("T5ForConditionalGeneration", "t5", t5_sizes, "seq2seq", more=V1_1),
     Case("T5Model", "t5", t5_sizes, "seq2seq"),
@@ -262,6 +268,10 @@ def example(case: Case, model: Any, lengths: list[int], left: bool = False) -> E
     if case.kind in ("nsp", "cls"):
         theirs["labels"] = classes
         labels["sp" if case.kind == "nsp" else "cls"] = {"labels": classes}
+    if case.kind == "qa":
+        ends = {"start": torch.tensor(lengths) // 3, "end": torch.tensor(lengths) // 2}
+        theirs |= {f"{end}_positions": place for end, place in ends.items()}
+        labels["qa"] = {**ends, "context": torch.tensor([[length // 3, length] for length in lengths])}
     if case.kind == "seq2seq":
         return _with_decoder(theirs, lengths)
     if case.kind == "lm":
@@ -284,4 +294,4 @@ def _with_decoder(theirs: dict[str, Tensor], lengths: list[int]) -> Example:
 
 def counted(found: Example) -> bool:
     """True if any place of the batch has a label."""
-    return any(bool((each["labels"] != IGNORE).any()) for each in found.ours.labels.values())
+    return any(bool((value != IGNORE).any()) for each in found.ours.labels.values() for value in each.values())

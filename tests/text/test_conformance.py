@@ -75,6 +75,38 @@ def test_sequence_labelling_conforms(tmp_path: Path, pieces: str, labels: list[i
     check_module("token_cls", "processor", options, **data)
 
 
+CONTEXT = " ".join(f"w{number}" for number in range(70))
+QUESTIONS: list[dict[str, Any]] = [
+    {
+        "id": "1",
+        "question": "w1 w2",
+        "context": CONTEXT,
+        "answers": {"text": ["w30 w31"], "answer_start": [CONTEXT.index("w30")]},
+    },
+    {"id": "2", "question": "w7", "context": "w3 w4", "answers": ["w4"]},
+    {"id": "3", "question": "w8 w9", "context": "w3 w4", "answers": []},
+]
+
+
+@pytest.mark.parametrize("options", [{}, {"scoring": "cmrc"}, {"unanswerable": True, "no_answer_threshold": -3.0}])
+@pytest.mark.parametrize("pad", ["longest", "max_length"])
+def test_question_answering_conforms(tmp_path: Path, options: dict[str, Any], pad: str) -> None:
+    given = QUESTIONS if "unanswerable" in options else QUESTIONS[:2]
+    check_module(
+        "qa",
+        "processor",
+        {"max_length": 24, "pad": pad, **options},
+        records=given,
+        tokenizer=tokenizer(tmp_path),
+        prediction={"spans": [{"start": 4, "end": 4, "score": 1.0}], "null_score": 0.5},
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"n_best": 2, "max_answer_length": 1, "dropout": 0.5}])
+def test_the_target_of_question_answering_conforms(options: dict[str, Any]) -> None:
+    check_module("qa", "target", options)
+
+
 def test_a_name_of_several_kinds_needs_the_kind() -> None:
     with pytest.raises(AssertionError, match="'mlm' is installed as processor and target; give the kind to check"):
         check_module("mlm")

@@ -62,6 +62,13 @@ def compare(model: Model, case: Case, found: Any, batch: Example, record: Record
             target: Any = model.targets[name]
             key = key or "seq_relationship_logits"
             check(record, **{name: (target.class_logits(model.encode(batch.ours)), found[key])})
+    if case.kind == "qa":
+        theirs = torch.stack([found.start_logits, found.end_logits], dim=1)
+        span_logits: Any = model.targets["qa"].span_logits  # type: ignore[union-attr]
+        mask = batch.mask.unsqueeze(1).expand_as(theirs)
+        check(record, qa=(real(span_logits(model.encode(batch.ours)), mask), real(theirs, mask)))
+        if not bool(batch.mask.all()):
+            return  # transformers' softmax is over the padding, too
     if case.kind != "states" and counted(batch):
         check(record, loss=(model(batch.ours).loss, found.loss))
 

@@ -26,6 +26,7 @@ class TokenizerFacts:
         special: role → id, as in :class:`Tokenizer`.
         marks_words: True if the vocabulary marks the ids that begin a word.
         segments: number of segments (``token_type_ids``) of a text, and of a pair.
+        frames: :meth:`Tokenizer.frame` of a text, and of a pair.
         tokens: a function that returns token → id; it may be slow.
     """
 
@@ -33,6 +34,7 @@ class TokenizerFacts:
     special: Mapping[str, int]
     marks_words: bool
     segments: tuple[int, int] = (1, 2)
+    frames: tuple[Frame | None, Frame | None] = (None, None)
     tokens: Callable[[], Mapping[str, int]] = field(default=dict, compare=False, repr=False)
 
 
@@ -156,7 +158,7 @@ class Tokenizer(ABC):
         one, two = (self.frame(pair) for pair in (False, True))
         segments = (1 if one is None else one.segment_count, 2 if two is None else two.segment_count)
         return TokenizerFacts(
-            self.vocab_size, self.special, self.word_starts() is not None, segments, self.ids_by_token
+            self.vocab_size, self.special, self.word_starts() is not None, segments, (one, two), self.ids_by_token
         )
 
     def ids_by_token(self) -> dict[str, int]:

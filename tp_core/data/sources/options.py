@@ -79,13 +79,23 @@ class JsonLinesConfig(FileConfig):
 
 
 class JsonConfig(FileConfig):
-    """JSON: a list of objects, or an object per line."""
+    """JSON: a list of objects, an object per line, or questions in the form of SQuAD."""
 
     implementation: ClassVar[str] = "tp_core.data.sources.json_objects:JsonFile"
     form: ClassVar[str] = "json"
     endings: ClassVar[tuple[str, ...]] = (".json",)
     compressed_endings: ClassVar[tuple[str, ...]] = (".gz",)
     is_table: ClassVar[bool] = True
+
+
+class SquadConfig(FileConfig):
+    """Questions about texts, in the nested JSON form of SQuAD, CMRC 2018 and DRCD: a question is a record.
+
+    A ``.json`` file of this form is recognised by itself.
+    """
+
+    implementation: ClassVar[str] = "tp_core.data.sources.squad:SquadFile"
+    form: ClassVar[str] = "squad"
 
 
 class TsvConfig(FileConfig):
@@ -193,8 +203,8 @@ class HubConfig(FileConfig):
 
 
 _EVERY: tuple[type[FileConfig], ...] = (
-    *(TextConfig, JsonLinesConfig, JsonConfig, TsvConfig, CsvConfig, ParquetConfig, ArrowConfig, TarConfig),
-    *(ImageConfig, AudioConfig, LibriSpeechConfig, SavedConfig, HubConfig),
+    *(TextConfig, JsonLinesConfig, JsonConfig, SquadConfig, TsvConfig, CsvConfig, ParquetConfig, ArrowConfig),
+    *(TarConfig, ImageConfig, AudioConfig, LibriSpeechConfig, SavedConfig, HubConfig),
 )
 
 #: Our own formats, by name.

@@ -20,6 +20,7 @@ class AlbertConverterConfig(BertFamilyConfig):
         "AlbertForPreTraining": ("mlm", "sp"),
         "AlbertForMaskedLM": ("mlm",),
         "AlbertForSequenceClassification": ("cls",),
+        "AlbertForQuestionAnswering": ("qa",),
         "AlbertModel": (),
     }
     prefix: ClassVar[str] = "albert."
@@ -79,6 +80,7 @@ class AlbertConverterConfig(BertFamilyConfig):
             Same("albert.pooler", "targets.sp.dense"),
             Same("albert.pooler", "targets.cls.dense"),
             Same("classifier", "targets.cls.classifier"),
+            Same("qa_outputs", "targets.qa.output"),
             Same("sop_classifier.classifier", "targets.sp.classifier"),
             Same("predictions.dense", "targets.mlm.dense"),
             Same("predictions.LayerNorm", "targets.mlm.norm"),

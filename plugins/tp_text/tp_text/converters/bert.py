@@ -52,6 +52,7 @@ class BertFamilyConfig(ConverterConfig):
         options: dict[str, dict[str, Any]] = {
             "mlm": {"activation": inner, "tie": config["tie_word_embeddings"]},
             "sp": {},
+            "qa": {},
         }
         heads = self.architectures[architecture]
         if "cls" in heads:
@@ -132,7 +133,7 @@ class BertFamilyConfig(ConverterConfig):
         if "cls" in heads:
             names = common.class_names(config)
             return {"cls": {**length, **({"labels": names} if names else {})}}
-        return {"bert" if "sp" in heads else "mlm": length}
+        return {"qa" if "qa" in heads else "bert" if "sp" in heads else "mlm": length}
 
     def embeddings(self, config: Mapping[str, Any]) -> list[WeightRule]:
         """Conversion rules of the embeddings."""
@@ -193,6 +194,7 @@ class BertConverterConfig(BertFamilyConfig):
         "BertForMaskedLM": ("mlm",),
         "BertForNextSentencePrediction": ("sp",),
         "BertForSequenceClassification": ("cls",),
+        "BertForQuestionAnswering": ("qa",),
         "BertModel": (),
     }
     prefix: ClassVar[str] = "bert."
@@ -211,6 +213,7 @@ class BertConverterConfig(BertFamilyConfig):
             Same("bert.pooler.dense", "targets.sp.dense"),
             Same("bert.pooler.dense", "targets.cls.dense"),
             Same("classifier", "targets.cls.classifier"),
+            Same("qa_outputs", "targets.qa.output"),
             Same("cls.seq_relationship", "targets.sp.classifier"),
             Same("cls.predictions.transform.dense", "targets.mlm.dense"),
             Same("cls.predictions.transform.LayerNorm", "targets.mlm.norm"),

@@ -9,6 +9,7 @@ from tp_core.interop.rules import Copy, Ignored, Same, WeightRule, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.targets.classification_options import ClassificationConfig
+from tp_core.modules.targets.question_answering_options import QuestionAnsweringConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
 from tp_text.targets.mlm_options import MaskedLanguageModelConfig
@@ -25,6 +26,7 @@ class DistilBertConverterConfig(ConverterConfig):
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "DistilBertForMaskedLM": ("mlm",),
         "DistilBertForSequenceClassification": ("cls",),
+        "DistilBertForQuestionAnswering": ("qa",),
         "DistilBertModel": (),
     }
     prefix: ClassVar[str] = "distilbert."
@@ -44,17 +46,17 @@ class DistilBertConverterConfig(ConverterConfig):
         "attention_dropout": 0.1,
         "activation": "gelu",
         "initializer_range": 0.02,
+        "qa_dropout": 0.1,
         "seq_classif_dropout": 0.2,
         "tie_word_embeddings": True,
     }
     irrelevant: ClassVar[frozenset[str]] = frozenset(
         {
             "sinusoidal_pos_embds",  # only affects initial values; checkpoints have the table
-            "qa_dropout",  # key of a head without a converter
             "tie_weights_",  # key of DistilBERT's original code; transformers does not read it
         }
     )
-    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("seq_classif_dropout",)}
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("seq_classif_dropout",), "qa": ("qa_dropout",)}
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         name = activation(config, "activation")
@@ -62,6 +64,8 @@ class DistilBertConverterConfig(ConverterConfig):
             "mlm": {"activation": name, "tie": config["tie_word_embeddings"]},
         }
         heads = self.architectures[architecture]
+        if "qa" in heads:
+            options["qa"] = {"dropout": config["qa_dropout"]}
         if "cls" in heads:
             options["cls"] = {
                 "num_labels": common.labels(config),
@@ -95,6 +99,7 @@ class DistilBertConverterConfig(ConverterConfig):
         encoder = parts.encoder(spec, TransformerConfig)
         attention, feed_forward = common.attention(encoder), common.feed_forward(encoder)
         mlm, cls = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, ClassificationConfig)
+        qa = parts.target(spec, QuestionAnsweringConfig)
         return {
             "vocab_size": spec.model.vocab_size,
             "max_position_embeddings": common.table_rows(parts.embedding(spec, LearnedPositionConfig)),
@@ -107,15 +112,17 @@ class DistilBertConverterConfig(ConverterConfig):
             "activation": activation_name(feed_forward.activation),
             "initializer_range": encoder.init_std,
             "tie_word_embeddings": mlm is None or mlm.tie,
+            **({} if qa is None else {"qa_dropout": qa.dropout}),
             **({} if cls is None else {"seq_classif_dropout": cls.dropout, **common.label_names(spec, cls.num_labels)}),
         }
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         length = {"max_length": config["max_position_embeddings"]}
-        if "cls" in self.architectures[architecture]:
+        heads = self.architectures[architecture]
+        if "cls" in heads:
             names = common.class_names(config)
             return {"cls": {**length, **({"labels": names} if names else {})}}
-        return {"mlm": length}
+        return {"qa" if "qa" in heads else "mlm": length}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         embeddings, layer = "distilbert.embeddings", "distilbert.transformer.layer.{layer}"
@@ -138,5 +145,6 @@ class DistilBertConverterConfig(ConverterConfig):
             Same("vocab_layer_norm", "targets.mlm.norm"),
             Same("pre_classifier", "targets.cls.dense"),
             Same("classifier", "targets.cls.classifier"),
+            Same("qa_outputs", "targets.qa.output"),
             *output,
         ]

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+#: Values of ``architectures`` whose heads do not use the pooler.
+_UNPOOLED = (["FNetForMaskedLM"], ["FNetForQuestionAnswering"])
+
+
 class FNetConverterConfig(BertFamilyConfig):
     """FNet (Lee-Thorp et al., 2021): BERT with Fourier transforms in place of attention."""
 
@@ -21,6 +25,7 @@ class FNetConverterConfig(BertFamilyConfig):
         "FNetForMaskedLM": ("mlm",),
         "FNetForNextSentencePrediction": ("sp",),
         "FNetForSequenceClassification": ("cls",),
+        "FNetForQuestionAnswering": ("qa",),
         "FNetModel": (),
     }
     prefix: ClassVar[str] = "fnet."
@@ -57,7 +62,7 @@ class FNetConverterConfig(BertFamilyConfig):
 
     @staticmethod
     def _unused_pooler(size: int) -> list[WeightRule]:
-        """Conversion rules of the pooler, which transformers' masked language model has but does not use."""
+        """Conversion rules of the pooler that some models of transformers have but do not use."""
 
         def zeros(*shape: int) -> "Tensor":
             import torch
@@ -84,10 +89,11 @@ class FNetConverterConfig(BertFamilyConfig):
             Same("fnet.pooler.dense", "targets.sp.dense"),
             Same("fnet.pooler.dense", "targets.cls.dense"),
             Same("classifier", "targets.cls.classifier"),
+            Same("qa_outputs", "targets.qa.output"),
             Same("cls.seq_relationship", "targets.sp.classifier"),
             Same("cls.predictions.transform.dense", "targets.mlm.dense"),
             Same("cls.predictions.transform.LayerNorm", "targets.mlm.norm"),
-            *(self._unused_pooler(config["hidden_size"]) if config.get("architectures") == ["FNetForMaskedLM"] else ()),
+            *(self._unused_pooler(config["hidden_size"]) if config.get("architectures") in _UNPOOLED else ()),
             *output_matrix(
                 "cls.predictions.decoder",
                 "cls.predictions.bias",

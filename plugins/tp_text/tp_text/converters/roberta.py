@@ -18,6 +18,7 @@ class RobertaConverterConfig(BertFamilyConfig):
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "RobertaForMaskedLM": ("mlm",),
         "RobertaForSequenceClassification": ("cls",),
+        "RobertaForQuestionAnswering": ("qa",),
         "RobertaModel": (),
     }
     prefix: ClassVar[str] = "roberta."
@@ -50,6 +51,7 @@ class RobertaConverterConfig(BertFamilyConfig):
             *self.body(config),
             Same("classifier.dense", "targets.cls.dense"),
             Same("classifier.out_proj", "targets.cls.classifier"),
+            Same("qa_outputs", "targets.qa.output"),
             Same("roberta.pooler.dense", "targets.sp.dense"),  # only in the bare model, where it is not used
             Same("lm_head.dense", "targets.mlm.dense"),
             Same("lm_head.layer_norm", "targets.mlm.norm"),
