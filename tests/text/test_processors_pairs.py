@@ -68,8 +68,8 @@ def test_each_stream_reads_its_text(tmp_path: Path) -> None:
     assert batch.labels["clr"]["labels"].tolist() == [1, 1]
 
 
-@pytest.mark.parametrize("labelled", [False, True])
-def test_texts_that_the_streams_read_alike_have_one_identity(tmp_path: Path, labelled: bool) -> None:
+@pytest.mark.parametrize("labelled", ["none", "class"])
+def test_texts_that_the_streams_read_alike_have_one_identity(tmp_path: Path, labelled: str) -> None:
     made = pair(tmp_path, max_length=6, labelled=labelled)
     long = "w1 w2 w3 w4"
     given = [("w1", "w2"), ("w1", "w3"), ("w2", "w1"), (long, "w2"), (f"{long} w5", f"{long} w6"), ("w1", "w2")]
@@ -82,7 +82,7 @@ def test_texts_that_the_streams_read_alike_have_one_identity(tmp_path: Path, lab
 
 
 def test_labelled_pairs_carry_their_class(tmp_path: Path) -> None:
-    made = pair(tmp_path, labelled=True, labels=["no", "maybe", "yes"])
+    made = pair(tmp_path, labelled="class", labels=["no", "maybe", "yes"])
     given = [{"text_a": "w1", "text_b": "w2", "label": label} for label in ("yes", "no")]
     rows = rows_of(tmp_path, made, records(given))
     batch = made.collate([draw(made, rows, n) for n in range(2)])
@@ -121,7 +121,7 @@ def test_the_same_text_stands_in_both_streams(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_pair_is_reported_and_the_others_are_kept(tmp_path: Path, value: Any, message: str) -> None:
-    made = pair(tmp_path, labelled=True)
+    made = pair(tmp_path, labelled="class")
     reported: list[DataError] = []
     right = {"text_a": "w1", "text_b": "w2", "label": 1}
     (columns,) = made.prepare(iter(records([right, value, right])), reported.append)
@@ -147,10 +147,10 @@ def test_at_inference_single_texts_feed_the_stream_of_their_side_alone(tmp_path:
         made.encode(records([{"other": "w1"}]))
 
 
-@pytest.mark.parametrize("streams", [(), ("one",), ("a", "b", "c")])
-def test_pairs_need_exactly_two_streams(tmp_path: Path, streams: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("streams", [(), ("one",), ("a", "b", "c", "d")])
+def test_pairs_need_two_or_three_streams(tmp_path: Path, streams: tuple[str, ...]) -> None:
     data = DataContext(streams=streams)
-    with pytest.raises(TPError, match="exactly two streams"):
+    with pytest.raises(TPError, match="needs a model of two or three streams"):
         processor(tmp_path, "pair", data)
     (problem,) = PairProcessorConfig().check_targets(data)
-    assert "exactly two streams" in problem.message
+    assert "feeds two streams (model.streams), or three with negatives" in problem.message

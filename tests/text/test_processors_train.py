@@ -85,7 +85,7 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any], str, str]] = {
     "pair": (streams("clr"), "pair", {}, "a.tsv", PAIRS),
     "pair next": (streams("clr"), "pair", {"pairing": "next"}, "a.txt", LONG),
     "pair same": (streams("clr"), "pair", {"pairing": "same"}, "a.txt", RUNNING),
-    "pair labelled": (streams({"cls": {"num_labels": 2}}), "pair", {"labelled": True}, "a.tsv", PAIRS),
+    "pair labelled": (streams({"cls": {"num_labels": 2}}), "pair", {"labelled": "class"}, "a.tsv", PAIRS),
     "sft": (encoding("lm", mask="causal"), "sft", {}, "a.jsonl", CHATS),
     "sft packed": (encoding("lm", mask="causal"), "sft", {"pack": True}, "a.jsonl", CHATS),
     "skipgram": (
@@ -167,8 +167,8 @@ def test_a_partner_file_that_is_missing_or_too_short_stops_before_the_run_begins
         (encoding("lm", mask="causal"), "pair", {}, "feeds streams, and the model has none"),
         (DECODING, "t5", {"noise_density": 0.9, "target_max_length": 2}, "is too short for one hidden span"),
         (DECODING, "mt", {"source_extension": "en"}, "source_extension and target_extension are given together"),
-        (streams("clr"), "pair", {"labels": ["a", "b"]}, "set labelled: true"),
-        (streams("clr"), "pair", {"labelled": True, "pairing": "next"}, "they require pairing: fields"),
+        (streams("clr"), "pair", {"labels": ["a", "b"]}, "set labelled: class"),
+        (streams("clr"), "pair", {"labelled": "class", "pairing": "next"}, "they require pairing: fields"),
         (
             {**NARROW, "embedding": ["word"], "encoder": "identity", "target": {"sgns": {"ngram_buckets": 9}}},
             "skipgram",

@@ -14,6 +14,7 @@ from tp_core.errors import TPError
 from tp_core.interfaces.batch import Batch
 from tp_core.interfaces.framing import Frame
 from tp_core.interfaces.record import Record, Report
+from tp_core.interfaces.sides import Sides
 from tp_core.interfaces.target import MetricState
 
 #: One training sample: named arrays, in the form that the processor's ``collate`` expects.
@@ -162,6 +163,10 @@ class Processor(ABC):
 
         None for a processor that reads no texts.
         """
+        return None
+
+    def search_sides(self) -> Sides | None:
+        """The two sides of records between which ``tp retrieve`` searches; None if the records have no such sides."""
         return None
 
     def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
