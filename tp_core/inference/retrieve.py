@@ -22,7 +22,6 @@ from tp_core.metrics.correlation import pearson, spearman
 from tp_core.options.facts import Comparison
 from tp_core.processes.shared import ALONE, Processes
 from tp_core.spec.schema import Spec
-from tp_core.suggest import did_you_mean
 
 #: Number of queries that are answered together.
 _QUERIES = 4096
@@ -260,8 +259,7 @@ class Searcher:
 
     def _side(self, name: str) -> int:
         if name not in self.sides.names:
-            near = did_you_mean(name, self.sides.names) or f"the sides are {' and '.join(self.sides.names)}"
-            raise TPError(f"there is no side '{name}' to search in; {near}")
+            raise TPError(f"there is no side '{name}' to search in; the sides are {' and '.join(self.sides.names)}")
         return self.sides.names.index(name)
 
 

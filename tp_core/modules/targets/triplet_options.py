@@ -51,9 +51,6 @@ class TripletConfig(TargetConfig):
             yield Problem("stream", "is for a target that reads one stream; this target compares three")
         if len(context.streams) != 3:
             have = f"this one has {', '.join(context.streams)}" if context.streams else "this one has none"
-            wanted = (
-                "an anchor, a positive and a negative in three streams (model.streams), which may share their modules"
-            )
-            yield Problem("", f"compares {wanted}; {have}")
+            yield Problem("", f"compares three streams (model.streams): anchor, positive and negative; {have}")
         elif different := different_widths(context):
             yield Problem("", f"compares vectors of equal width, but {different}")

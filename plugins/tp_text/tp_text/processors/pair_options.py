@@ -62,6 +62,9 @@ class PairProcessorConfig(ClassificationProcessorConfig):
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
         yield from super().check_targets(data)
+        for kind, labelled in (("cls", "class"), ("similarity", "similarity")):
+            if data.asked(kind) and self.labelled != labelled:
+                yield Problem("labelled", f"a target needs the labels '{kind}'; set labelled: {labelled}")
         if len(data.streams) not in (2, 3):
             have = ", ".join(data.streams) or "none"
             yield Problem("", f"feeds two streams (model.streams), or three with negatives; the model has {have}")
