@@ -29,6 +29,7 @@ _PUBLIC = {
     "predict": "tp_core.inference.predict",
     "generate": "tp_core.inference.generate",
     "embed": "tp_core.inference.embed",
+    "retrieve": "tp_core.inference.retrieve",
     "convert": "tp_core.interop.convert",
     "Batch": "tp_core.interfaces",
     "Sequence": "tp_core.interfaces",
@@ -114,6 +115,7 @@ if TYPE_CHECKING:
     from tp_core.inference.evaluate import evaluate as evaluate
     from tp_core.inference.generate import generate as generate
     from tp_core.inference.predict import predict as predict
+    from tp_core.inference.retrieve import retrieve as retrieve
     from tp_core.interfaces import IGNORE as IGNORE
     from tp_core.interfaces import Batch as Batch
     from tp_core.interfaces import Decoder as Decoder

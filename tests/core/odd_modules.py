@@ -297,7 +297,7 @@ class OwnPoolingConfig(_TargetConfig):
     """Pools in a way of its own and projects, as it says."""
 
     def embeds(self, context: BuildContext) -> dict[str, VectorFacts]:
-        return {"": VectorFacts(None, projection_size=3, normalize=True, compared=True)}
+        return {"": VectorFacts(None, projection_size=3, normalize=True, compared="cosine")}
 
 
 class ContrastiveConfig(_TargetConfig):

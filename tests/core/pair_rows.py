@@ -1,4 +1,4 @@
-"""A processor for test projects with two streams: JSON lines ``{"a": [ids], "b": [ids], "label": n}``."""
+"""A processor for test projects with streams: JSON lines ``{"a": [ids], "b": [ids], "label": n}``, and ``hard``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from tp_core.options.processor import ProcessorConfig
 
 
 class Config(ProcessorConfig):
-    """Ids of equal length for the streams ``a`` and ``b``; a row without a label is no anchor."""
+    """Ids of equal length for the streams ``a`` and ``b``, and ``hard``; a row without a label is no anchor."""
 
     needs_tokenizer: ClassVar[bool] = False
     feeds_streams: ClassVar[bool] = True
+
+    hard: bool = False
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         labels = {Port.labels(name): FieldSpec(("batch",)) for name in ("clr", "cls")}
@@ -26,13 +28,15 @@ class Config(ProcessorConfig):
 
         from tp_core.interfaces import Batch, Processor
 
+        streams = ("a", "b", "hard") if self.hard else ("a", "b")
+
         class Pairs(Processor):
             def prepare(self, records: Any, report: Any) -> Any:
                 values = [record.value for record in records]
-                yield {name: [value[name] for value in values] for name in ("a", "b", "label")}
+                yield {name: [value[name] for value in values] for name in (*streams, "label")}
 
             def sample(self, rows: Any, index: int, generator: np.random.Generator) -> Any:
-                return {name: rows.get(name, index) for name in ("a", "b", "label")}
+                return {name: rows.get(name, index) for name in (*streams, "label")}
 
             def encode(self, records: Any) -> Any:
                 return [record.value for record in records]
@@ -42,7 +46,7 @@ class Config(ProcessorConfig):
                     return torch.tensor(np.array([sample[name] for sample in samples]), dtype=torch.long)
 
                 labels = {"labels": stacked("label")}
-                source = {name: {"input_ids": stacked(name)} for name in ("a", "b")}
+                source = {name: {"input_ids": stacked(name)} for name in streams}
                 return Batch(source, len(samples), labels={"clr": labels, "cls": labels})
 
         return Pairs()

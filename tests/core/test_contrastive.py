@@ -143,8 +143,8 @@ def test_a_pair_without_its_second_half_has_no_prediction(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("streams", "message"),
     [
-        ({}, "model.target.clr: compares exactly two streams (model.streams); this one has none"),
-        ({"a": stream(), "b": "a", "c": "a"}, "compares exactly two streams (model.streams); this one has a, b, c"),
+        ({}, "model.target.clr: compares two streams (model.streams), or three with hard negatives in the last; this"),
+        ({"a": stream(), "b": "a", "c": "a", "d": "a"}, "hard negatives in the last; this one has a, b, c, d"),
         (
             {"a": stream(16), "b": stream(8)},
             "clr.projection_size: is required: the streams have different widths, 16 ('a') and 8 ('b')",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from tests.core import runs
 from tests.crossmodal.pictures import VOCABULARY, captioned, png
 from tp_core.cli.main import cli
 from tp_core.errors import DataError, TPError
+from tp_core.inference import ranking
+from tp_core.inference.collection import Collection, Items
+from tp_core.inference.retrieve import Searcher, measured, retrieve
 from tp_core.interfaces import Record
-from tp_crossmodal import retrieval
-from tp_crossmodal.retrieval import Collection, Searcher, recall, retrieve
 
 PATCH = {"patch": {"image_size": 8, "patch_size": 4, "channels": 1}}
 SMALL: dict[str, Any] = {"transformer": {"num_layers": 1, "num_heads": 2}}
@@ -76,7 +78,14 @@ def collection(similarity: list[list[float]], pairs: list[tuple[int, int]]) -> C
     images = np.array(similarity, dtype=np.float32)
     names = [str(n) for n in range(len(images))]
     texts = np.eye(images.shape[1], dtype=np.float32)
-    return Collection(names, images, [str(n) for n in range(len(texts))], texts, np.array(pairs, int).reshape(-1, 2))
+    second = Items([str(n) for n in range(len(texts))], texts)
+    return Collection(Items(names, images), second, np.array(pairs, int).reshape(-1, 2))
+
+
+def recall(found: Collection, ranks: Iterable[int] = (1, 5, 10)) -> dict[str, float]:
+    """The shares of queries that find a right answer, without the mean reciprocal ranks."""
+    values = measured(found, ("image", "text"), ranks)
+    return {name: value for name, value in values.items() if not name.endswith("/mrr")}
 
 
 def test_recall_counts_own_texts_of_pictures_and_any_picture_of_texts() -> None:
@@ -108,7 +117,7 @@ def recall_of_pairs(scores: Any, pairs: set[tuple[int, int]], k: int) -> tuple[f
 
 @pytest.mark.parametrize("block", [1, 60, 1 << 24])
 def test_recall_of_several_texts_of_pictures_and_pictures_of_texts(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(retrieval, "_BLOCK", block)
+    monkeypatch.setattr(ranking, "_BLOCK", block)
     draws = np.random.default_rng(3)
     scores = draws.permutation(20 * 50).reshape(20, 50) / 1000
     pairs = {(image, 2 * image + more) for image in range(20) for more in range(5)}  # texts of two or three pictures
@@ -126,7 +135,7 @@ def test_a_model_that_tells_nothing_apart_recalls_nothing() -> None:
 
 def test_recall_leaves_pictures_without_a_text_out_and_needs_some_with_one() -> None:
     assert recall(made([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]], [0, -1, 1]), (1,))["text_to_image/recall@1"] == 1.0
-    with pytest.raises(DataError, match="recall needs pictures with texts, and none of these has one"):
+    with pytest.raises(DataError, match="recall needs pairs, and no record has items on both sides"):
         recall(made([[1.0]], [-1]))
 
 
@@ -137,7 +146,7 @@ def test_recall_is_the_same_however_few_similarities_fit_into_memory(monkeypatch
     whole = recall(collection)
     places = [sum(row >= row[own]) - 1 for row, own in zip(similarity, truth)]
     assert whole["image_to_text/recall@5"] == pytest.approx(np.mean([place < 5 for place in places]))
-    monkeypatch.setattr(retrieval, "_BLOCK", 20)
+    monkeypatch.setattr(ranking, "_BLOCK", 20)
     assert recall(collection) == whole
 
 
@@ -154,8 +163,8 @@ def test_vectors_are_those_that_the_model_was_trained_with(folder: Path) -> None
     batch = loaded.processor.collate(loaded.processor.encode(records))
     target: Any = loaded.model.targets["clr"]
     text, image = (v.detach().numpy() for v in target.vectors(loaded.model.encode(batch)))
-    assert np.abs(collection.image_vectors - image).max() < 1e-6
-    assert np.abs(collection.text_vectors - text).max() < 1e-6
+    assert np.abs(collection.first.vectors - image).max() < 1e-6
+    assert np.abs(collection.second.vectors - text).max() < 1e-6
     assert collection.pairs.tolist() == [[0, 0], [1, 1], [2, 2], [3, 3]]
 
 
@@ -178,7 +187,7 @@ def test_the_captions_of_a_picture_are_texts_of_one_picture(folder: Path, tmp_pa
         ]
     loaded = tp_core.load_model(folder / "run", "cpu")
     found = Searcher(loaded).collect([Record(record, "pairs", 1) for record in records])
-    assert (len(found.images), len(found.texts)) == (6, 30)
+    assert (len(found.first.names), len(found.second.names)) == (6, 30)
     assert found.pairs.tolist() == [[number // 5, number] for number in range(30)]
     assert recall(found, (30,))["image_to_text/recall@30"] == 1.0
 
@@ -194,7 +203,8 @@ def test_the_command_prints_recall_of_the_pairs_of_a_file(folder: Path) -> None:
     status, output = tp("retrieve", folder / "run", "--data", folder / "pairs.jsonl", "--json")
     assert status == 0
     found = json.loads(output)
-    assert list(found) == [f"{d}/recall@{k}" for d in ("image_to_text", "text_to_image") for k in (1, 5, 10)]
+    names = ("recall@1", "recall@5", "recall@10", "mrr")
+    assert list(found) == [f"{d}/{name}" for d in ("image_to_text", "text_to_image") for name in names]
     assert found["image_to_text/recall@10"] == 1.0
     status, output = tp("retrieve", folder / "run", "--data", folder / "pairs.jsonl")
     assert output.splitlines()[2].split() == ["image_to_text/recall@10", "100.0%"]
@@ -240,7 +250,7 @@ def test_pictures_that_cannot_be_used_are_named_and_left_out_where_the_spec_skip
     skipping = replace(loaded.spec, data=replace(data, options=options))
     skipped: list[str] = []
     collection = Searcher(replace(loaded, spec=skipping)).collect(records, skipped)
-    assert collection.texts == [records[0].value["text"], records[3].value["text"]]
+    assert collection.second.names == [records[0].value["text"], records[3].value["text"]]
     assert [line.split(": ")[0] for line in skipped] == ["pairs:2", "pairs:3"]
 
 
@@ -276,16 +286,17 @@ def test_a_model_that_is_being_trained_finds_the_same_and_is_left_so(folder: Pat
     expected = Searcher(loaded).collect(records)
     loaded.model.train()
     found = Searcher(loaded).collect(records)
-    assert np.array_equal(found.image_vectors, expected.image_vectors)
-    assert np.array_equal(found.text_vectors, expected.text_vectors)
+    assert np.array_equal(found.first.vectors, expected.first.vectors)
+    assert np.array_equal(found.second.vectors, expected.second.vectors)
     assert all(module.training for module in loaded.model.modules())
 
 
 def test_a_model_that_compares_no_vectors_is_refused(folder: Path) -> None:
     loaded = tp_core.load_model(folder / "run", "cpu")
-    del loaded.model.targets["clr"]
-    with pytest.raises(TPError, match="needs a model with the target clr and the processor image_text_pair"):
-        retrieve(loaded, [Record({"image": png(0)}, "records", 1)])
+    bare = replace(loaded.spec, model=loaded.spec.model._replace(targets=()))
+    message = r"streams image and text, .* no target has learned to compare them \(clr does\); .* targets are none"
+    with pytest.raises(TPError, match=message):
+        retrieve(replace(loaded, spec=bare), [Record({"image": png(0)}, "records", 1)])
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,7 @@ OWN = {
     "transformer-big": 12 * LAYER(1024) + 6 * CROSS(1024),
     "sbert-base": BERT,
     "simcse-base": BERT,
-    "siamese-lstm": LSTM(300, 512),
+    "siamese-lstm": LSTM(300, 50),
     "cove": None,
     "gatedcnn": None,
     "textcnn": 3 * 100 + (3 + 4 + 5) * 300 * 100,

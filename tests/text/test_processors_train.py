@@ -38,14 +38,17 @@ def encoding(target: Any, embedding: Any = ("word", "pos"), **encoder: Any) -> d
     }
 
 
-def streams(target: Any) -> dict[str, Any]:
+def streams(target: Any, *more: str) -> dict[str, Any]:
     side = {"embedding": ["word", "pos", "seg"], "encoder": {"transformer": TRANSFORMER}}
-    return {**NARROW, "streams": {"one": side, "other": "one"}, "target": target}
+    return {**NARROW, "streams": {"one": side, **dict.fromkeys(("other", *more), "one")}, "target": target}
 
 
 RUNNING = "".join(f"{line}\n" for document in CORPUS for line in [*document, ""])
 LONG = "".join(f"{line}\n" for document in CORPUS if len(document) > 1 for line in [*document, ""])
 PAIRS = "text_a\ttext_b\tlabel\n" + "".join(f"{d[0]}\t{d[-1]}\t{n % 2}\n" for n, d in enumerate(CORPUS))
+TRIPLETS = "text_a\ttext_b\tnegative\n" + "".join(
+    f"{d[0]}\t{d[-1]}\t{CORPUS[n - 1][0]}\n" for n, d in enumerate(CORPUS)
+)
 CHATS = "".join(json.dumps({"instruction": d[0], "output": d[-1]}) + "\n" for d in CORPUS)
 
 CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any], str, str]] = {
@@ -85,7 +88,16 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any], str, str]] = {
     "pair": (streams("clr"), "pair", {}, "a.tsv", PAIRS),
     "pair next": (streams("clr"), "pair", {"pairing": "next"}, "a.txt", LONG),
     "pair same": (streams("clr"), "pair", {"pairing": "same"}, "a.txt", RUNNING),
-    "pair labelled": (streams({"cls": {"num_labels": 2}}), "pair", {"labelled": True}, "a.tsv", PAIRS),
+    "pair labelled": (streams({"cls": {"num_labels": 2}}), "pair", {"labelled": "class"}, "a.tsv", PAIRS),
+    "pair similarity": (streams("similarity"), "pair", {"labelled": "similarity"}, "a.tsv", PAIRS),
+    "pair hard negatives": (
+        streams("clr", "third"),
+        "pair",
+        {},
+        "a.tsv",
+        TRIPLETS,
+    ),
+    "pair triplets": (streams("triplet", "third"), "pair", {}, "a.tsv", TRIPLETS),
     "sft": (encoding("lm", mask="causal"), "sft", {}, "a.jsonl", CHATS),
     "sft packed": (encoding("lm", mask="causal"), "sft", {"pack": True}, "a.jsonl", CHATS),
     "skipgram": (
@@ -167,8 +179,11 @@ def test_a_partner_file_that_is_missing_or_too_short_stops_before_the_run_begins
         (encoding("lm", mask="causal"), "pair", {}, "feeds streams, and the model has none"),
         (DECODING, "t5", {"noise_density": 0.9, "target_max_length": 2}, "is too short for one hidden span"),
         (DECODING, "mt", {"source_extension": "en"}, "source_extension and target_extension are given together"),
-        (streams("clr"), "pair", {"labels": ["a", "b"]}, "set labelled: true"),
-        (streams("clr"), "pair", {"labelled": True, "pairing": "next"}, "they require pairing: fields"),
+        (streams("clr"), "pair", {"labels": ["a", "b"]}, "set labelled: class"),
+        (streams("clr"), "pair", {"labelled": "class", "pairing": "next"}, "they require pairing: fields"),
+        (streams("clr"), "pair", {"labelled": True}, "expected one of none, class, similarity; got the boolean true"),
+        (streams("clr", "third"), "pair", {"pairing": "same"}, "same makes two texts, and the model has three streams"),
+        (streams("similarity"), "pair", {}, "a target needs the labels 'similarity'; set labelled: similarity"),
         (
             {**NARROW, "embedding": ["word"], "encoder": "identity", "target": {"sgns": {"ngram_buckets": 9}}},
             "skipgram",

@@ -431,7 +431,7 @@ SIAMESE = {"streams": {"first": {**BODY, "pooling": "mean"}, "second": "first"}}
 @pytest.mark.parametrize(
     ("model", "processor", "modules"),
     [
-        ({**SIAMESE, "target": [{"cls": {"num_labels": 2}}]}, {"pair": {"labelled": True}}, ["Pooling"]),
+        ({**SIAMESE, "target": [{"cls": {"num_labels": 2}}]}, {"pair": {"labelled": "class"}}, ["Pooling"]),
         ({**SIAMESE, "target": ["clr"]}, {"pair": {"pairing": "same"}}, ["Pooling", "Normalize"]),
         (
             {**SIAMESE, "target": [{"clr": {"projection_size": 8}}]},

@@ -48,6 +48,7 @@ BUILT_IN = {
     "predict": BuiltIn("tp_core.cli.predict", "predict", "Predict with a trained model."),
     "generate": BuiltIn("tp_core.cli.generate", "generate", "Write texts with a trained model."),
     "embed": BuiltIn("tp_core.cli.embed", "embed", "Turn records into vectors with a trained model."),
+    "retrieve": BuiltIn("tp_core.cli.retrieve", "retrieve", "Search in texts and pictures with a trained model."),
     "convert": BuiltIn("tp_core.cli.convert", "convert", "Convert a model from Hugging Face to tp, or back."),
     "cache": BuiltIn("tp_core.cli.cache", "cache", "List and clear prepared data."),
     "schema": BuiltIn("tp_core.cli.schema", "schema", "Write the JSON Schema of specs, for editors.", True),

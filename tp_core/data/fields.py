@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
@@ -19,6 +21,9 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     ((list, tuple), "a list"),
     ((bytes, bytearray, memoryview), "bytes"),
 )
+
+#: A number as it is written in a table.
+_WRITTEN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 #: Column separators of other table formats.
 _SEPARATORS = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}
@@ -49,6 +54,29 @@ def required_text(record: Record, *names: str) -> str:
     if text is None:
         raise missing_field(record, " or ".join(f"'{name}'" for name in names))
     return text
+
+
+def number_field(record: Record, name: str) -> float:
+    """The number in a field, which may be written as a text.
+
+    Raises:
+        DataError: the field is missing or null, or holds anything else than a finite number.
+    """
+    value = record.value.get(name)
+    if value is None:
+        raise missing_field(record, f"'{name}'")
+    found = math.nan
+    if isinstance(value, str) and _WRITTEN.fullmatch(value.strip()):
+        found = float(value)
+    elif isinstance(value, (Real, Decimal)) and not isinstance(value, (bool, NamedClass)):
+        try:
+            found = float(value)
+        except OverflowError:
+            found = math.inf
+    if not math.isfinite(found):
+        shown = "nothing" if value == "" else repr(value)[:40]
+        raise DataError(f"expected a finite number in '{name}', got {shown}", file=record.file, line=record.line)
+    return found
 
 
 def is_blank(record: Record) -> bool:

@@ -84,7 +84,9 @@ class Embedder:
         say: called with a sentence that describes how the vectors are made.
 
     Attributes:
+        plan: how the vectors are made.
         size: number of values per vector.
+        similarity: the function that compares two vectors.
 
     Raises:
         TPError: the model has no processor, or the pooling, stream, projection or prompt does not exist.
@@ -95,9 +97,14 @@ class Embedder:
             raise TPError("embedding needs a model with a processor; this one's spec has none")
         self._loaded, self._processor = loaded, loaded.processor
         options = _own_options(loaded.spec).for_call(given)
-        self._plan, self._prefix = vector_plan(loaded.spec, options), options.prefix()
-        self.size: int = self._plan.size(loaded.spec)
-        say(self._plan.describe() + (f", with '{self._prefix}' before each text" if self._prefix else ""))
+        self.plan, self._prefix = vector_plan(loaded.spec, options), options.prefix()
+        self.size: int = self.plan.size(loaded.spec)
+        self.similarity = self.plan.compared_by(options)
+        say(self.describe())
+
+    def describe(self) -> str:
+        """A sentence that describes how the vectors are made."""
+        return self.plan.describe() + (f", with '{self._prefix}' before each text" if self._prefix else "")
 
     def __call__(
         self,
@@ -111,24 +118,37 @@ class Embedder:
         Raises:
             DataError: a record has no input for the stream, or no text to prepend a prompt to.
         """
-        device, encode = self._loaded.device, self._encode
-        compute = self._vectors
-        made = answers(records, self._loaded.feed, batch_size, device, compute, encode, processes=processes, done=done)
-        for chunk, found in made:
+        for chunk, found in self.answers(records, batch_size, processes, done):
             yield chunk, np.stack([each for each in found if not isinstance(each, Unusable)])
+
+    def answers(
+        self,
+        records: Iterable[Record],
+        batch_size: int = 32,
+        processes: Processes = ALONE,
+        done: Callable[[int], None] = lambda _: None,
+        skip: bool = False,
+    ) -> Iterator[tuple[list[Record], list[NDArray[np.float32] | Unusable]]]:
+        """Chunks of records with the vector (size,) of each, in order; all on the first process.
+
+        Args:
+            skip: True to answer unusable records with an :class:`Unusable` and continue.
+        """
+        loaded, compute = self._loaded, self._vectors
+        return answers(records, loaded.feed, batch_size, loaded.device, compute, self._encode, skip, processes, done)
 
     def _encode(self, records: list[Record]) -> list[Sample]:
         return self._processor.encode([_prompted(record, self._prefix) for record in records])
 
     def _vectors(self, batch: Batch, numbers: list[int], records: list[Record]) -> Sequence[NDArray[np.float32]]:
         model = self._loaded.model
-        if absent := absent_stream(model, batch, self._plan):
+        if absent := absent_stream(model, batch, self.plan):
             there = ", ".join(batch.source)
             hint = " (--stream)" if model.fusion is None else ", and one encoder reads both"
             message = f"the record has nothing for the stream '{absent}', only for {there}{hint}"
             raise DataError(message, file=records[0].file, line=records[0].line)
         with evaluating(model):
-            made: NDArray[np.float32] = batch_vectors(model, batch, self._plan).cpu().numpy()
+            made: NDArray[np.float32] = batch_vectors(model, batch, self.plan).cpu().numpy()
         return list(made)
 
 

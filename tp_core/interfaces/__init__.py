@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from tp_core.interfaces.record import Report as Report
     from tp_core.interfaces.sequence import Features as Features
     from tp_core.interfaces.sequence import Sequence as Sequence
+    from tp_core.interfaces.sides import Item as Item
+    from tp_core.interfaces.sides import Sides as Sides
     from tp_core.interfaces.target import Joined as Joined
     from tp_core.interfaces.target import MetricState as MetricState
     from tp_core.interfaces.target import Target as Target
@@ -72,6 +74,8 @@ _PUBLIC = {
     "TargetOutput": "tp_core.interfaces.target",
     "Record": "tp_core.interfaces.record",
     "Report": "tp_core.interfaces.record",
+    "Item": "tp_core.interfaces.sides",
+    "Sides": "tp_core.interfaces.sides",
     "Tokenizer": "tp_core.interfaces.tokenizer",
     "TokenizerFacts": "tp_core.interfaces.tokenizer",
     "EncodedText": "tp_core.interfaces.tokenizer",

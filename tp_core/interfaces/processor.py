@@ -14,6 +14,7 @@ from tp_core.errors import TPError
 from tp_core.interfaces.batch import Batch
 from tp_core.interfaces.framing import Frame
 from tp_core.interfaces.record import Record, Report
+from tp_core.interfaces.sides import Sides
 from tp_core.interfaces.target import MetricState
 
 #: One training sample: named arrays, in the form that the processor's ``collate`` expects.
@@ -212,6 +213,10 @@ class Processor(ABC):
 
     def longest_text(self) -> int | None:
         """Maximum number of tokens that an evaluation generates, if ``inference.generate`` does not limit them."""
+        return None
+
+    def search_sides(self) -> Sides | None:
+        """The two sides of records between which ``tp retrieve`` searches; None if the records have no such sides."""
         return None
 
     def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from tp_core.errors import TPError
 from tp_core.files.bounded_reads import read_json
@@ -18,6 +18,7 @@ from tp_core.interop.folders import length_option, spec_of
 from tp_core.interop.ignored_keys import IgnoredKeys
 from tp_core.interop.keys import Keys, Memory
 from tp_core.options.converter import ConverterConfig
+from tp_core.options.facts import Comparison
 from tp_core.spec.context import data_context
 from tp_core.spec.schema import Spec
 
@@ -115,11 +116,11 @@ def read_sentence_transformer(folder: Path, ignored: IgnoredKeys) -> SentenceTra
         return None
     reading = _Reading(folder, ignored)
     chain = reading.modules()
-    prompts = reading.prompts()
+    whole = reading.whole()
     inside = next((path for kind, path in chain if kind == "Transformer"), "")
     max_length = reading.transformer(inside)
-    pooling = next(reading.pooling(path, bool(prompts)) for kind, path in chain if kind == "Pooling")
-    embed = {"pooling": pooling, **prompts}
+    pooling = next(reading.pooling(path, "prompts" in whole) for kind, path in chain if kind == "Pooling")
+    embed = {"pooling": pooling, **whole}
     for kind, path in chain:
         if kind == "Normalize":
             reading.check_normalize(path)
@@ -190,20 +191,25 @@ class _Reading:
         activation = str(config.get("activation_function", "")).rpartition(".")[2]
         return f"a Dense layer {sizes}{f' with {activation}' if activation else ''}"
 
-    def prompts(self) -> dict[str, Any]:
-        """The prompts and the default prompt, as options of ``inference.embed``."""
+    def whole(self) -> dict[str, Any]:
+        """The prompts, the default prompt and the similarity, as options of ``inference.embed``."""
         if not (self.folder / MODEL).is_file():
             return {}
         keys = self._keys(MODEL)
         texts = {name: text or "" for name, text in (keys.plain("prompts") or {}).items()}
         usual = keys.get("default_prompt_name")
-        irrelevant = ("__version__", "similarity_fn_name", "requirements")
+        by = keys.get("similarity_fn_name") or "cosine"
+        irrelevant = ("__version__", "requirements")
         self._account(keys, KeyRules(required={"model_type": ("SentenceTransformer",)}, irrelevant=irrelevant))
+        if by not in get_args(Comparison):
+            known = ", ".join(get_args(Comparison))
+            raise TPError(f"{MODEL}: 'similarity_fn_name' is {shown(by)}; tp has {known}")
+        compared = {} if by == "cosine" else {"similarity": by}
         if not any(texts.values()):
-            return {}
+            return compared
         if usual is not None and usual not in texts:
             raise TPError(f"{MODEL}: 'default_prompt_name' is {shown(usual)}; the prompts are {', '.join(texts)}")
-        return {"prompts": texts, **({"prompt": usual} if usual and texts[usual] else {})}
+        return {**compared, "prompts": texts, **({"prompt": usual} if usual and texts[usual] else {})}
 
     def transformer(self, inside: str) -> int | None:
         """The maximum length of a text in the transformer's options, or else in its tokenizer's; None if unlimited."""

@@ -57,9 +57,8 @@ def write_sentence_transformer(spec: Spec, stream: str, tensors: Tensors, folder
     ]
     (folder / MODULES).write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
     write_json(folder / TRANSFORMER[0], {"max_seq_length": _max_length(spec), "do_lower_case": False})
-    by_product = facts.compared and not facts.normalize
     whole: dict[str, Any] = {"model_type": "SentenceTransformer", "prompts": options.prompts}
-    whole |= {"default_prompt_name": options.prompt, "similarity_fn_name": "dot" if by_product else "cosine"}
+    whole |= {"default_prompt_name": options.prompt, "similarity_fn_name": plan.compared_by(options)}
     write_json(folder / MODEL, whole)
     return [f"{MODULES} and the files that it lists are for Sentence Transformers: {plan.describe()}"]
 
@@ -75,7 +74,7 @@ def _projection(spec: Spec, plan: VectorPlan) -> str | None:
     target = next(each for each in spec.model.targets if each.instance_name == plan.target)
     if not isinstance(target.config, ContrastiveConfig):
         return None
-    number = list(spec.model.streams).index(plan.stream)
+    number = target.config.projection_number(list(spec.model.streams), plan.stream)
     return f"targets.{key_of(plan.target)}.projections.{number}.weight"
 
 

@@ -9,6 +9,9 @@ T = TypeVar("T")
 
 Pooling = Literal["first", "last", "mean", "max"]
 
+#: The function by which two vectors are compared. Of the two distances, the smaller is the more similar.
+Comparison = Literal["cosine", "dot", "euclidean", "manhattan"]
+
 #: Facts that modules publish, by type: their options, and the values of ``ModuleConfig.published_facts``.
 Facts = Mapping[type[Any], Any]
 
@@ -93,6 +96,20 @@ class ClassFacts(NamedTuple):
     number: int
 
 
+class SimilarityFacts(NamedTuple):
+    """The values that a target can give as the similarity of two samples.
+
+    Attributes:
+        low: the lowest value, or minus infinity.
+        high: the highest value, or infinity.
+        name: name of the similarity, for messages.
+    """
+
+    low: float
+    high: float
+    name: str
+
+
 class VectorFacts(NamedTuple):
     """The method by which a target makes one vector per sample of a stream.
 
@@ -100,13 +117,14 @@ class VectorFacts(NamedTuple):
         pooling: how the stream's states become one vector; None: the target's own method (``Target.pool``).
         projection_size: width after the target's projection (``Target.project``); None without a projection.
         normalize: True if the vector is scaled to length 1.
-        compared: True if the target compares such vectors with each other, so that their distances are meaningful.
+        compared: the function by which the target compares such vectors with each other; None if it does not, so that
+            it does not train their distances.
     """
 
     pooling: Pooling | None
     projection_size: ModelSize[int | None] = None
     normalize: bool = False
-    compared: bool = False
+    compared: Comparison | None = None
 
 
 class HeadFacts(NamedTuple):

@@ -24,6 +24,8 @@ from tp_core.files.whole_files import clear, write_whole
 from tp_core.interfaces import Processor
 from tp_core.local.trust import trusting
 from tp_core.options.choice import Chosen
+from tp_core.options.facts import ClassFacts, SimilarityFacts
+from tp_core.options.target import TargetConfig
 from tp_core.packages.plugin_errors import plugin_error
 from tp_core.spec.schema import Spec
 from tp_core.spec.sections.data import Given
@@ -55,11 +57,16 @@ def _key(
         "columns": data.options.columns,
         "labels": data.options.labels,
         "on_bad_record": data.options.on_bad_record,
-        "targets": {t.instance_name: getattr(t.config, "num_labels", None) for t in spec.model.targets},
+        "targets": {t.instance_name: _label_facts(t.config) for t in spec.model.targets},
         "modules": {name: module_identity(chosen, digest_cache) for name, chosen in used.items()},
         "code": code_identity([type(processor), *module_classes([*used.values(), *sources])], digest_cache),
     }
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _label_facts(target: TargetConfig) -> list[str]:
+    """The facts about a target by which labels are read."""
+    return [repr(fact) for fact in target.published_facts() if isinstance(fact, (ClassFacts, SimilarityFacts))]
 
 
 def prepared_rows(

@@ -63,14 +63,20 @@ def _correct(scores: Tensor, labels: Tensor, right: Tensor | None) -> Tensor:
 class Contrastive(Target):
     """Contrastive learning: find the vector of the same sample in the other stream (Radford et al., 2021).
 
+    A third stream has one hard negative of each pair. From the first stream to the second, the negatives of a sample
+    are the second texts of the other samples, and the hard negatives of all samples. The exponential of a sample's own
+    hard negative is multiplied by a weight α (supervised SimCSE; Gao et al., 2021). From the second stream to the
+    first, there are no hard negatives. If a batch lacks the third stream, it has none either.
+
     Labels ``clr``: ``labels`` (batch,) is ``IGNORE`` for samples that are not pairs. These are not anchors, but they
     remain negatives for other samples. Any other value marks a pair: the positive of a sample is the same sample in the
-    other stream. ``items`` (batch, 2), int64, is optional: the identities of the contents of each sample in the first
-    and the second stream, equal for equal contents (:func:`tp_core.data.sampling.items.item_id`).
+    other stream. ``items`` (batch, streams), int64, is optional: the identities of the contents of each sample in the
+    streams, equal for equal contents (:func:`tp_core.data.sampling.items.item_id`).
 
     Further right answers are those that the pool pairs with an item equal to the anchor: a repeated pair, other
     captions of the same image, another answer to the same question. They are neither positives nor negatives of the
-    anchor; the loss leaves them out. Without ``items``, every other sample is a negative.
+    anchor; the loss leaves them out, also if they are hard negatives of other samples. Without ``items``, every other
+    sample is a negative.
 
     In training, the pool of negatives is the batch of all processes, so that the loss does not depend on their number.
     It does depend on ``train.accumulate``, because each micro-batch is a separate pool. In an evaluation, each batch of
@@ -80,11 +86,12 @@ class Contrastive(Target):
     def __init__(self, config: ContrastiveConfig, context: BuildContext) -> None:
         super().__init__()
         self.config = config
-        self.sides = tuple(context.streams)
+        self.streams = tuple(context.streams)
+        self.sides = self.streams[:2]
         self.facts = config.embeds(context)
         self.projections = nn.ModuleList()
         if config.projection_size is not None:
-            widths = [facts.hidden_size for facts in context.streams.values()]
+            widths = [facts.hidden_size for facts in context.streams.values()][:2]
             self.projections.extend(Linear(w, config.projection_size, bias=False, std=w**-0.5) for w in widths)
         self.logit_scale = nn.Parameter(torch.empty(())) if config.learned_temperature else None
 
@@ -97,13 +104,17 @@ class Contrastive(Target):
         return vector_of(sequence, stream, self.facts[stream], self)
 
     def project(self, vectors: Tensor, stream: str) -> Tensor:
-        projected: Tensor = self.projections[self.sides.index(stream)](vectors)
+        projected: Tensor = self.projections[self.config.projection_number(self.streams, stream)](vectors)
         return projected
 
     def vectors(self, features: Features) -> tuple[Tensor, Tensor]:
-        """The vectors of both streams, each (batch, size), float32."""
+        """The vectors of the first two streams, each (batch, size), float32."""
         one, other = (self.vector(name, features.streams[name]) for name in self.sides)
         return one, other
+
+    def hard_negatives(self, features: Features) -> list[Tensor]:
+        """The vectors of the third stream, (batch, size), float32, if the batch has one."""
+        return [self.vector(name, features.streams[name]) for name in self.streams[2:] if name in features.streams]
 
     def scale(self) -> Tensor | float:
         """The factor of the similarities, which is one over the temperature."""
@@ -120,19 +131,23 @@ class Contrastive(Target):
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         first, second = self.vectors(features)
-        everyone, start = torch.cat([first, second], dim=1), 0
+        everyone, start = torch.cat([first, second, *self.hard_negatives(features)], dim=1), 0
         if self.training:
             everyone, start = gathered(everyone)
-        firsts, seconds = everyone.chunk(2, dim=1)
+        firsts, seconds, *hard = everyone.chunk(everyone.shape[1] // first.shape[1], dim=1)
+        pool = len(firsts)
         own = start + torch.arange(first.shape[0], device=first.device)
         anchors = self.labels_of(batch)["labels"] != IGNORE
         labels = own.masked_fill(~anchors, IGNORE)
-        there, back = self._right(batch, own, len(firsts))
+        there, back = self._right(batch, own, pool, len(hard))
         count = self.denominator(batch)
         # Half precision cannot distinguish the similarities of nearly equal vectors.
         with full_precision(first):
             scale = self.scale()
-            forward, backward = scale * (first @ seconds.t()), scale * (second @ firsts.t())
+            forward, backward = scale * (first @ torch.cat([seconds, *hard]).t()), scale * (second @ firsts.t())
+            if hard:
+                itself = (pool + own).unsqueeze(1) == torch.arange(2 * pool, device=own.device)
+                forward = forward + math.log(self.config.hard_negative_weight) * itself
             loss = _loss(forward, labels, there)
             if self.config.symmetric:
                 loss = (loss + _loss(backward, labels, back)) / 2
@@ -145,20 +160,38 @@ class Contrastive(Target):
         }
         return TargetOutput(loss, count, metrics)
 
-    def _right(self, batch: Batch, own: Tensor, pool: int) -> tuple[Tensor | None, Tensor | None]:
-        """Two masks (batch, pool), one per direction, True for samples of the pool that are right for a sample.
+    def _right(self, batch: Batch, own: Tensor, pool: int, hard: int) -> tuple[Tensor | None, Tensor | None]:
+        """Two masks, one per direction, True for candidates that are right for a sample.
 
         They are None without ``items``; each sample is then only right for itself.
+
+        Args:
+            own: the numbers of the batch's samples in the pool, (batch,).
+            pool: number of samples in the pool.
+            hard: number of hard negatives of a sample.
+
+        Returns:
+            (batch, pool × (1 + hard)) for the first direction, whose candidates are the second texts and then the hard
+            negatives of the pool; (batch, pool) for the second direction.
         """
         items: Tensor | None = self.labels_of(batch).get("items")
         if items is None:
             return None, None
         known = torch.cat([items, (self.labels_of(batch)["labels"] != IGNORE).long().unsqueeze(1)], dim=1)
         everyone = gathered(known)[0] if self.training else known
-        firsts, seconds, pairs = everyone.unbind(dim=1)
+        firsts, seconds, *thirds, pairs = everyone.unbind(dim=1)
+        paired = pairs.bool()
         itself = own.unsqueeze(1) == torch.arange(pool, device=own.device)
-        there = joined(items[:, 0], firsts, seconds, pairs.bool()) | itself
-        return there, joined(items[:, 1], seconds, firsts, pairs.bool()) | itself
+        back = joined(items[:, 1], seconds, firsts, paired) | itself
+        if not hard:
+            return joined(items[:, 0], firsts, seconds, paired) | itself, back
+        none = torch.zeros_like(itself)
+        if not thirds:
+            return torch.cat([joined(items[:, 0], firsts, seconds, paired) | itself, none], dim=1), back
+        # A hard negative is no pair; it is only compared with the right answers.
+        candidates, asking = torch.cat([seconds, thirds[0]]), torch.cat([firsts, firsts])
+        there = joined(items[:, 0], asking, candidates, torch.cat([paired, torch.zeros_like(paired)]))
+        return there | torch.cat([itself, none], dim=1), back
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:

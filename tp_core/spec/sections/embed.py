@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from tp_core.errors import TPError
-from tp_core.options.facts import Pooling
+from tp_core.options.facts import Comparison, Pooling
 from tp_core.options.section import Section
 from tp_core.suggest import did_you_mean
 
@@ -24,6 +24,10 @@ class EmbedOptions(Section):
         None, description="scale vectors to length 1; default: true if a target compares by cosine (CLIP)"
     )
     stream: str | None = Field(None, description="stream to embed, for a model with streams; default: the first")
+    similarity: Comparison | None = Field(
+        None,
+        description="function by which tp retrieve compares vectors; default: as a target compares them, else cosine",
+    )
     prompts: dict[str, str] = Field(
         {}, description="texts by name that are put before a record's text, such as {query: 'query: '} (E5)"
     )

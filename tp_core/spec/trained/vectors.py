@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tp_core.errors import TPError
-from tp_core.options.facts import VectorFacts
+from tp_core.options.facts import Comparison, VectorFacts
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 from tp_core.spec.sections.embed import EmbedOptions
@@ -37,6 +37,10 @@ class VectorPlan(NamedTuple):
     def size(self, spec: Spec) -> int:
         """Width of the vectors."""
         return self.facts.projection_size or int(spec.model.streams[self.stream].encoder.config.hidden_size)
+
+    def compared_by(self, options: EmbedOptions) -> Comparison:
+        """The function that compares two such vectors: as the options say, else as the target does, else the cosine."""
+        return options.similarity or self.facts.compared or "cosine"
 
     def describe(self) -> str:
         """A sentence that describes the vectors, for the user."""
@@ -90,11 +94,16 @@ def _trained(spec: Spec, stream: str) -> tuple[VectorFacts, str, str]:
         made = chosen.config.embeds(context_of(spec, chosen.config.stream or "", side="target"))
         if stream in made:
             found[chosen.instance_name] = made[stream]
-    best = max(found, key=lambda name: (found[name].projection_size is not None, found[name].compared), default="")
+    best = max(found, key=lambda name: _rank(found[name]), default="")
     if not best:
         return mean, "", "no target reads one vector of a record"
     facts = found[best]
-    if facts.projection_size is None and not facts.compared and len(set(found.values())) > 1:
+    if facts.projection_size is None and facts.compared is None and len(set(found.values())) > 1:
         ways = ", ".join(f"{name}: {each.pooling or 'its own'}" for name, each in found.items())
         return mean, "", f"the targets do not agree, {ways}"
     return facts, best, f"as the target {best} was trained"
+
+
+def _rank(facts: VectorFacts) -> tuple[bool, bool]:
+    """The order in which targets determine vectors: a projection first, then a comparison."""
+    return facts.projection_size is not None, facts.compared is not None

@@ -13,7 +13,7 @@ from tp_core.data.padding import Ids
 from tp_core.data.sampling.items import item_id
 from tp_core.data.sources.read_in_order import read_in_order
 from tp_core.errors import DataError, TPError
-from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Tokenizer
+from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Report, Rows, Sample, Sides, Tokenizer
 from tp_core.interfaces.framing import BARE, Frame, role_frame
 from tp_core.options.base import imported
 from tp_core.options.context import DataContext
@@ -183,6 +183,10 @@ class ImageTextProcessor(ClassificationProcessor):
             self._mark_masks(sample)
             found.append({**sample, **self.visual.encode(record)})
         return found
+
+    def search_sides(self) -> Sides | None:
+        """None, because an encoder reads text and picture together."""
+        return None
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Add tokens for ids and names for classes. Classes of ``itm`` stay 0 and 1."""

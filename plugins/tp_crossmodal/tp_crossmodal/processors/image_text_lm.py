@@ -24,6 +24,7 @@ from tp_core.interfaces import (
     Report,
     Rows,
     Sample,
+    Sides,
     Tokenizer,
 )
 from tp_core.local.trust import trusted, trusting
@@ -206,6 +207,10 @@ class ImageTextLmProcessor(TextProcessor):
                 del sample["labels"]
             found.append(sample)
         return found
+
+    def search_sides(self) -> Sides | None:
+        """None, because an encoder reads text and picture together."""
+        return None
 
     def prompts(self, records: list[Record], room: PromptRoom) -> list[Sample]:
         """Encode pictures as prompts, from which texts are generated. Texts of the records are not read."""

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from tp_core.errors import DataError, TPError
-from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Sample, Tokenizer
+from tp_core.interfaces import IGNORE, Batch, Inputs, Record, Sample, Sides, Tokenizer
 from tp_core.options.context import DataContext
 from tp_crossmodal.processors.image_text import ImageTextProcessor
 from tp_crossmodal.processors.options import StreamOptions
+from tp_crossmodal.processors.picture_sides import PictureSides
 
 
 class ImageTextPairProcessor(ImageTextProcessor):
@@ -64,3 +65,6 @@ class ImageTextPairProcessor(ImageTextProcessor):
         if any(sides["text"]):
             return [self.assemble(ids[: self.room]) for ids in self._inference_ids([self._text(r) for r in records])]
         return [self.visual.encode(record) for record in records]
+
+    def search_sides(self) -> Sides:
+        return PictureSides(self.visual.field, self.visual.content, self.image_stream, self.text_stream)

@@ -13,12 +13,13 @@ from tp_core.data.fields import text_field
 from tp_core.data.padding import lengths_of, width_of
 from tp_core.data.spelling import spelled
 from tp_core.errors import TPError
-from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Sample, Tokenizer
+from tp_core.interfaces import IGNORE, Batch, Inputs, Processor, Record, Report, Sample, Sides, Tokenizer
 from tp_core.interfaces.framing import BARE, Frame, role_frame
 from tp_core.options.context import DataContext
 from tp_text.embeddings.segment_options import SegmentConfig
 from tp_text.processors.reading import TokenizedTexts, text_of, tokenized
 from tp_text.processors.text_options import TextProcessorConfig
+from tp_text.processors.text_sides import TextSides
 
 Ids = NDArray[np.int32]
 
@@ -100,6 +101,9 @@ class TextProcessor(Processor):
             places = np.flatnonzero(sample["input_ids"] == self.mask)
             if len(places):
                 sample["mask_positions"] = places
+
+    def search_sides(self) -> Sides | None:
+        return TextSides()
 
     def special_count(self, pair: bool) -> int:
         """Number of special tokens around a text or a pair."""
