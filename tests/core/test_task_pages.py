@@ -22,7 +22,10 @@ data: {tokenizer: {wordpiece: {vocab: vocab.txt}}, processor: bert, train: corpu
 """,
     "my_gpt.yaml": """
 extends: gpt2
-data: {tokenizer: {wordpiece: {vocab: vocab.txt, bos_token: "[CLS]", eos_token: "[SEP]"}}, processor: lm, train: corpus.txt}
+data:
+  tokenizer: {wordpiece: {vocab: vocab.txt, bos_token: "[CLS]", eos_token: "[SEP]"}}
+  processor: lm
+  train: corpus.txt
 """,
     "my_t5.yaml": """
 extends: t5-small
