@@ -67,6 +67,15 @@ class ProcessorConfig(ModuleConfig):
         """
         return {}
 
+    def class_column(self, labels: Mapping[str, str], target: str | None = None) -> str | None:
+        """Column of the prepared rows with the class number of each instance; None if there is no such column.
+
+        Args:
+            labels: target → column of the data (``data.labels``).
+            target: name of a target; None for the only label of the data.
+        """
+        return None
+
     def check_data(self) -> Iterator[Problem]:
         """Yield problems that prevent preparing data, such as options that presets leave open."""
         yield from ()
