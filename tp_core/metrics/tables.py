@@ -85,8 +85,10 @@ def per_class(names: Sequence[str] | None, counts: "NDArray[Any]") -> Table:
     figures = [precision_each(counts), recall_each(counts), f1_each(counts)]
     labels, found = counts[2], occurring(counts)
     total = int(labels.sum())
-    each = zip(class_names(names, len(labels)), *figures, labels)
-    rows: list[tuple[Cell, ...]] = [(name, float(p), float(r), float(f), int(n)) for name, p, r, f, n in each]
+    rows: list[tuple[Cell, ...]] = [
+        (name, *(float(values[number]) for values in figures), int(labels[number]))
+        for number, name in enumerate(class_names(names, len(labels)))
+    ]
     accuracy = float(counts[0].sum()) / total if total else None
     macro = [mean_over(values, found) if total else None for values in figures]
     weighted = [float((values * labels).sum()) / total if total else None for values in figures]
@@ -103,8 +105,8 @@ def confusion(names: Sequence[str] | None, counts: "NDArray[Any]") -> Table:
         counts: (classes, classes), from :func:`tp_core.metrics.counts.confusion_counts`.
     """
     named, whole = class_names(names, len(counts)), counts.astype("int64")
-    rows = tuple((name, *map(int, row)) for name, row in zip(named, whole))
-    return Table(("label \\ prediction", *named), rows, Matrix(named, whole))
+    rows: list[tuple[Cell, ...]] = [(name, *row) for name, row in zip(named, whole.tolist())]
+    return Table(("label \\ prediction", *named), tuple(rows), Matrix(named, whole))
 
 
 PER_CLASS = TableFacts(per_class)

@@ -56,14 +56,13 @@ class PairProcessor(ClassificationProcessor):
                 "second": self._cut([second for _, second, _ in chunk]),
             }
             if self.labelled:
-                names = self.classes.columns.values()
-                columns |= {name: [labels[name] for _, _, labels in chunk] for name in names}
+                columns |= {name: [labels[name] for _, _, labels in chunk] for name in self.classes.columns}
             yield columns
 
     def _cut(self, texts: list[str]) -> list[list[int]]:
         return [ids[: self.room] for ids in self.tokenizer.encode_batch(texts)]
 
-    def _pairs(self, records: Iterable[Record], report: Report) -> Iterator[tuple[str, str, dict[str, int]]]:
+    def _pairs(self, records: Iterable[Record], report: Report) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for record in records:
             try:
                 pair = _fields_of(record)

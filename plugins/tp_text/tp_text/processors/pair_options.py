@@ -1,6 +1,6 @@
 """Options of pairs of texts in two streams. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -25,6 +25,9 @@ class PairProcessorConfig(ClassificationProcessorConfig):
     )
     labelled: bool = Field(False, description="each pair has a class label (field label) for the target cls")
 
+    def class_column(self, labels: Mapping[str, str], target: str | None = None) -> str | None:
+        return super().class_column(labels, target) if self.labelled else None
+
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         fields = super().provides(context)
         if not self.labelled:
@@ -35,8 +38,9 @@ class PairProcessorConfig(ClassificationProcessorConfig):
         yield from super().check(context)
         if self.labelled and self.pairing != "fields":
             yield Problem("labelled", "labels are a field of records, so they require pairing: fields")
-        if self.labels is not None and not self.labelled:
-            yield Problem("labels", "names the classes of labelled pairs; set labelled: true")
+        for option in ("labels", "probabilities", "logits"):
+            if getattr(self, option) is not None and not self.labelled:
+                yield Problem(option, "is for the classes of labelled pairs; set labelled: true")
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
         yield from super().check_targets(data)
