@@ -16,8 +16,8 @@ from tp_core.data.classes.names import as_compared
 from tp_core.data.classes.options import TeacherField
 from tp_core.suggest import did_you_mean
 
-#: Largest difference of a sum of probabilities from 1, for those that are rounded to two digits.
-_TOLERANCE = 0.01
+#: Largest difference of a sum of probabilities from 1: that of a few numbers with two digits.
+_TOLERANCE = 0.02
 
 #: Between numbers in a text.
 _SEPARATORS = re.compile(r"[\s,;|]+")
