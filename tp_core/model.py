@@ -190,7 +190,7 @@ class Model(ModelWeights):
         result = ModelOutput(torch.zeros((), device=next(self.parameters()).device), outputs=outputs)
         for name, output in outputs.items():
             count = output.denominator if denominators is None else denominators[name]
-            part = output.loss_sum / count.clamp(min=1)
+            part = output.loss_sum / _divisor(count)
             if self.loss_weights[name]:  # with weight 0, the loss is only measured
                 weighted = part * self.loss_weights[name]
                 loss = weighted if loss is None else loss + weighted
@@ -200,7 +200,7 @@ class Model(ModelWeights):
                     if isinstance(state, Joined) or len(state) != 2:
                         raise no_mean(f"{name}/{metric}")
                     total, number = state
-                    result.metrics[f"{name}/{metric}"] = total / number.clamp(min=1)
+                    result.metrics[f"{name}/{metric}"] = total / _divisor(number)
         if loss is not None:
             result.loss = loss
         return result
@@ -300,6 +300,11 @@ class Model(ModelWeights):
                 for each in model.targets
             },
         )
+
+
+def _divisor(count: Tensor) -> Tensor:
+    """A count, or 1 in place of 0, which is the count of a batch without labels. It may be a sum of small weights."""
+    return count.masked_fill(count == 0, 1)
 
 
 def _inputs(component: EmbeddingSpec, context: BuildContext) -> dict[str, FieldSpec]:

@@ -172,3 +172,25 @@ def test_a_run_says_what_it_learned(tmp_path: Path) -> None:
     train(spec(tmp_path, "speech_cls", "train.log_every=2", steps=4), tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {"loss/cls", "cls/accuracy"} <= set().union(*lines)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_recordings_have_weights_balance_and_labels_of_a_teacher(tmp_path: Path, name: str) -> None:
+    lines = []
+    for number, word in enumerate([*WORDS] * 2 + ["low"] * 6):
+        soundfile.write(tmp_path / f"{number}.wav", tone(word, seconds=0.1, seed=number), RATE)
+        row = {"audio": f"{number}.wav", "label": word}
+        lines.append(row | ({"taught": dict(zip(WORDS, [0.4, 0.3, 0.2, 0.1]))} if number % 2 else {}))
+    for part in ("train", "test"):
+        (tmp_path / f"{part}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    options = ["data.train=" + str(tmp_path / "train.jsonl"), "data.eval=" + str(tmp_path / "test.jsonl")]
+    options += [f"data.processor.{name}.probabilities=taught", "data.balance=1", "train.log_every=1"]
+    options += ["model.target.cls.class_weights=balanced", "model.target.cls.label_smoothing=0.1"]
+    made = spec(tmp_path, name, *options, steps=3)
+    check_run(made)
+    run = train(made, tmp_path / "run")
+    trained = yaml.safe_load((tmp_path / "run" / "model" / "spec.yaml").read_text())
+    assert trained["model"]["target"][0]["cls"]["class_counts"] == [8, 2, 2, 2]
+    figures = evaluate(run.model, str(tmp_path / "test.jsonl"))
+    assert np.isfinite(list(figures.values())).all()
+    assert figures["loss"] == pytest.approx(run.metrics["eval/loss"])

@@ -92,6 +92,15 @@ def test_the_soft_loss_follows_its_formula(tmp_path: Path, name: str, temperatur
     assert output.metrics["distill/agreement"].item() == pytest.approx(agreement)
 
 
+def test_class_weights_of_the_student_do_not_weigh_the_soft_loss(tmp_path: Path) -> None:
+    path, _ = teacher_in(tmp_path / "teacher", "cls")
+    distill, batch = {"distill": {"teacher": path}}, batch_for()
+    plain = model_of(tmp_path, {"cls": {"weight": 0.0}}, distill)(batch)
+    weighed = model_of(tmp_path, {"cls": {"weight": 0.0, "class_weights": [0.1, 7.0]}}, distill)(batch)
+    assert weighed.loss.item() == pytest.approx(plain.loss.item(), rel=1e-6)
+    assert weighed.losses["cls"].item() != pytest.approx(plain.losses["cls"].item(), rel=1e-3)
+
+
 def test_a_student_with_the_teachers_weights_has_nothing_to_learn(tmp_path: Path) -> None:
     path, teacher = teacher_in(tmp_path / "teacher", "lm")
     distill = {"distill": {"teacher": path, "cosine_weight": 1.0}}

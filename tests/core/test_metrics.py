@@ -22,7 +22,18 @@ from tp_core.errors import TPError
 from tp_core.evaluation.totals import JoinedRows, Totals, computed
 from tp_core.interfaces import IGNORE, Joined
 from tp_core.metrics import MetricFacts
-from tp_core.metrics.classes import CLASS_METRICS, auc, f1, f1_macro, f1_micro, matthews
+from tp_core.metrics.classes import (
+    CLASS_METRICS,
+    auc,
+    balanced_accuracy,
+    f1,
+    f1_macro,
+    f1_micro,
+    f1_weighted,
+    matthews,
+    precision_macro,
+    recall_macro,
+)
 from tp_core.metrics.correlation import pearson, spearman
 from tp_core.metrics.counts import class_counts
 from tp_core.modules.targets.class_metrics import class_metrics
@@ -45,7 +56,7 @@ def drawn(classes: int, rows: int, seed: int, among: list[int] | None = None) ->
 # -- classes ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore:A single label")
+@pytest.mark.filterwarnings("ignore:A single label", "ignore:y_pred contains")
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("classes", "among"), [(2, None), (3, None), (7, [0, 2, 5]), (4, [3]), (2, [0]), (2, [1])])
 def test_metrics_of_counts_are_those_of_scikit_learn(classes: int, among: list[int] | None, seed: int) -> None:
@@ -54,6 +65,18 @@ def test_metrics_of_counts_are_those_of_scikit_learn(classes: int, among: list[i
     assert f1_macro(counts) == pytest.approx(sklearn.f1_score(labels, predicted, average="macro"), rel=EXACT)
     assert f1_micro(counts) == pytest.approx(sklearn.f1_score(labels, predicted, average="micro"), rel=EXACT)
     assert matthews(counts) == pytest.approx(sklearn.matthews_corrcoef(labels, predicted), abs=EXACT)
+    if classes > 3:  # predictions of classes that are no label, and labels that are never predicted
+        labels, predicted = np.where(labels == 2, 3, labels), np.where(predicted == 0, 6 % classes, predicted)
+        counts = counts_of(labels, predicted, classes)
+    for metric, average in ((f1_macro, "macro"), (f1_weighted, "weighted")):
+        expected = sklearn.f1_score(labels, predicted, average=average, zero_division=0)
+        assert metric(counts) == pytest.approx(expected, rel=EXACT)
+    expected = sklearn.precision_score(labels, predicted, average="macro", zero_division=0)
+    assert precision_macro(counts) == pytest.approx(expected, rel=EXACT)
+    expected = sklearn.recall_score(labels, predicted, average="macro", zero_division=0)
+    assert recall_macro(counts) == pytest.approx(expected, rel=EXACT)
+    expected = sklearn.balanced_accuracy_score(labels, predicted)
+    assert balanced_accuracy(counts) == pytest.approx(expected, rel=EXACT)
     if classes == 2:
         assert f1(counts) == pytest.approx(sklearn.f1_score(labels, predicted, zero_division=0), rel=EXACT)
 
@@ -68,6 +91,28 @@ def test_one_class_among_labels_and_one_among_predictions(label: int, found: int
     assert matthews(counts) == sklearn.matthews_corrcoef(labels, predicted)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("k", [2, 3, 5, 10])
+def test_top_k_is_scikit_learns(k: int, dtype: torch.dtype) -> None:
+    torch.manual_seed(k)
+    logits = (torch.randn(200, 12) * 100).to(dtype)  # large, so that none are tied
+    labels = torch.randint(0, 9, (200,))  # three classes are no label
+    counted = torch.rand(200) < 0.8
+    found = class_metrics([f"top_{k}"], logits, labels.masked_fill(~counted, IGNORE), counted)
+    scores = logits[counted].double().numpy()
+    expected = sklearn.top_k_accuracy_score(labels[counted], scores, k=k, labels=range(12))
+    assert numbers([found], dict(CLASS_METRICS)) == {f"top_{k}": pytest.approx(expected)}
+
+
+def test_among_equal_logits_the_first_classes_are_the_top_ones_and_nan_is_no_hit() -> None:
+    every = torch.ones(4, dtype=torch.bool)
+    labels = torch.arange(4)
+    equal = torch.zeros(4, 4)
+    assert class_metrics(["top_2"], equal, labels, every)["top_2"][0] == 2
+    assert class_metrics(["accuracy"], equal, labels, every)["accuracy"][0] == 1
+    assert class_metrics(["top_3"], equal * math.nan, labels, every)["top_3"][0] == 0
+
+
 def test_matthews_correlation_of_very_many_samples_neither_overflows_nor_loses_digits() -> None:
     labels, predicted = drawn(3, 1000, 0)
     counts = counts_of(labels, predicted, 3)
@@ -76,7 +121,8 @@ def test_matthews_correlation_of_very_many_samples_neither_overflows_nor_loses_d
 
 def test_metrics_of_nothing_are_undefined() -> None:
     empty = np.zeros((3, 2))
-    assert all(math.isnan(metric(empty)) for metric in (f1, f1_macro, f1_micro, matthews))
+    others = (balanced_accuracy, precision_macro, recall_macro, f1_weighted)
+    assert all(math.isnan(metric(empty)) for metric in (f1, f1_macro, f1_micro, matthews, *others))
     assert math.isnan(auc(np.zeros(0), np.zeros(0)))
     assert math.isnan(pearson(np.zeros(0), np.zeros(0)))
     assert math.isnan(spearman(np.zeros(1), np.zeros(1)))

@@ -34,6 +34,9 @@ LONG: list[dict[str, Any]] = [{"text": line} for doc in CORPUS if len(doc) > 1 f
 PAIRS: list[dict[str, Any]] = [
     {"text_a": line, "text_b": line[:9], "label": n % 2} for n, (line, *_) in enumerate(CORPUS)
 ]
+#: Texts with classes, some of which have probabilities of a teacher.
+TAUGHT: list[dict[str, Any]] = [pair | ({"taught": "0.25 0.75"} if n % 3 else {}) for n, pair in enumerate(PAIRS)]
+TEACHER = {"labels": {0: "no", 1: "yes"}, "probabilities": "taught", "soft_weight": 0.5}
 CHATS: list[dict[str, Any]] = [
     {"instruction": "w1 w2", "input": "w3", "output": "w4 w5"},
     {"messages": [{"role": "user", "content": "w6"}, {"role": "assistant", "content": "w7 w8"}]},
@@ -53,6 +56,8 @@ CHATS: list[dict[str, Any]] = [
         ("pair", PAIRS, {"labelled": "class"}),
         ("pair", PAIRS, {"labelled": "similarity"}),
         ("pair", PAIRS, {"labelled": "similarity", "label_range": [-1, 3]}),
+        *((name, TAUGHT, TEACHER) for name in ("cls", "cls_mlm")),
+        ("pair", TAUGHT, {"labelled": "class", **TEACHER}),
         ("sft", CHATS, {}),
         ("sft", CHATS, {"pack": True}),
         ("skipgram", RUNNING, {"ngrams": 2, "ngram_buckets": 50}),

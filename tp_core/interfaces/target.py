@@ -87,6 +87,20 @@ class Target(Module, ABC):
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         """Loss and metrics of a batch that has labels."""
 
+    def labelled_rows(self, batch: Batch) -> Tensor:
+        """Number of rows of :meth:`logits` that have a label, a float scalar; by default the denominator.
+
+        A target whose denominator is another number, such as a sum of weights, overrides it.
+        """
+        return self.denominator(batch)
+
+    def tables(self, features: Features, batch: Batch) -> Mapping[str, MetricState]:
+        """The states of the tables that the config declares (``TargetConfig.tables``), for a batch with labels.
+
+        Evaluations that write a report call this; like those of metrics, the states are on the device and add up.
+        """
+        return {}
+
     def connect(self, targets: Mapping[str, Target]) -> None:
         """Keep references to the other targets.
 

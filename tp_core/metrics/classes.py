@@ -1,8 +1,8 @@
-"""Metrics of classification: F1, Matthews correlation, area under the ROC curve. Torch-free.
+"""Metrics of classification: precision, recall, F1, Matthews correlation, area under the ROC curve. Torch-free.
 
-F1 and Matthews correlation are computed from counts per class (:func:`tp_core.metrics.counts.class_counts`), an array
-(3, classes) with the numbers of correct predictions, of predictions and of labels. Values equal those of scikit-learn,
-also where a denominator is zero. Without data they are NaN.
+All but the area under the curve are computed from counts per class (:func:`tp_core.metrics.counts.class_counts`), an
+array (3, classes) with the numbers of correct predictions, of predictions and of labels. Values equal those of
+scikit-learn, also where a denominator is zero. Without data they are NaN.
 """
 
 import math
@@ -12,6 +12,7 @@ from tp_core.metrics.facts import MetricFacts
 from tp_core.metrics.ranks import average_ranks
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -23,11 +24,62 @@ def f1(counts: "NDArray[Any]") -> float:
     return 2 * right / (predicted + labels) if predicted + labels else 0.0
 
 
+def precision_each(counts: "NDArray[Any]") -> "NDArray[np.float64]":
+    """The share of correct ones among the predictions of each class, (classes,); 0 for a class without predictions."""
+    return _shares(counts[0], counts[1])
+
+
+def recall_each(counts: "NDArray[Any]") -> "NDArray[np.float64]":
+    """The share of correct predictions among the labels of each class, (classes,); 0 for a class without labels."""
+    return _shares(counts[0], counts[2])
+
+
+def f1_each(counts: "NDArray[Any]") -> "NDArray[np.float64]":
+    """F1 of each class, (classes,); 0 for a class that is neither predicted nor a label."""
+    return _shares(2 * counts[0], counts[1] + counts[2])
+
+
+def _shares(part: "NDArray[Any]", whole: "NDArray[Any]") -> "NDArray[np.float64]":
+    import numpy as np
+
+    return part.astype(np.float64) / np.where(whole > 0, whole, 1)
+
+
+def occurring(counts: "NDArray[Any]") -> "NDArray[np.bool_]":
+    """True for the classes that are predicted or a label at least once, (classes,); macro averages are over these."""
+    found: NDArray[np.bool_] = counts[1] + counts[2] > 0
+    return found
+
+
+def mean_over(values: "NDArray[np.float64]", classes: "NDArray[np.bool_]") -> float:
+    """The mean of the values of some classes; NaN if there are none."""
+    return float(values[classes].mean()) if classes.any() else math.nan
+
+
 def f1_macro(counts: "NDArray[Any]") -> float:
     """The mean F1 over all classes that are predicted or a label at least once."""
-    found = counts[1] + counts[2] > 0
-    right, predicted, labels = counts[:, found]
-    return float((2 * right / (predicted + labels)).mean()) if found.any() else math.nan
+    return mean_over(f1_each(counts), occurring(counts))
+
+
+def precision_macro(counts: "NDArray[Any]") -> float:
+    """The mean precision over all classes that are predicted or a label at least once."""
+    return mean_over(precision_each(counts), occurring(counts))
+
+
+def recall_macro(counts: "NDArray[Any]") -> float:
+    """The mean recall over all classes that are predicted or a label at least once."""
+    return mean_over(recall_each(counts), occurring(counts))
+
+
+def balanced_accuracy(counts: "NDArray[Any]") -> float:
+    """The mean recall over all classes that are a label at least once (Brodersen et al., 2010)."""
+    return mean_over(recall_each(counts), counts[2] > 0)
+
+
+def f1_weighted(counts: "NDArray[Any]") -> float:
+    """The mean F1 of the classes, weighted by their numbers of labels."""
+    labels = counts[2].sum()
+    return float((f1_each(counts) * counts[2]).sum() / labels) if labels else math.nan
 
 
 def f1_micro(counts: "NDArray[Any]") -> float:
@@ -86,12 +138,23 @@ AUC = MetricFacts("high", auc)
 #: The metrics that a classifier's option ``metrics`` accepts.
 CLASS_METRICS = {
     "accuracy": MetricFacts("high"),
+    "top_2": MetricFacts("high"),
+    "top_3": MetricFacts("high"),
+    "top_5": MetricFacts("high"),
+    "top_10": MetricFacts("high"),
+    "balanced_accuracy": MetricFacts("high", balanced_accuracy),
+    "precision_macro": MetricFacts("high", precision_macro),
+    "recall_macro": MetricFacts("high", recall_macro),
     "f1": F1,
     "f1_macro": F1_MACRO,
     "f1_micro": F1_MICRO,
+    "f1_weighted": MetricFacts("high", f1_weighted),
     "matthews": MATTHEWS,
     "auc": AUC,
 }
 
 #: Metrics that are only defined for two classes; class 1 is the positive class.
 BINARY = ("f1", "auc")
+
+#: Metric → k: the share of samples whose label is among the k classes with the largest logits.
+TOP_K = {name: int(name.removeprefix("top_")) for name in CLASS_METRICS if name.startswith("top_")}

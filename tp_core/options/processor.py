@@ -8,7 +8,7 @@ from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.context import BuildContext, DataContext
 
 if TYPE_CHECKING:
-    from tp_core.interfaces import Processor
+    from tp_core.interfaces import Processor, Rows
     from tp_core.interfaces.tokenizer import Tokenizer, TokenizerFacts
 
 
@@ -66,6 +66,23 @@ class ProcessorConfig(ModuleConfig):
             special: role → id, in the decoder's vocabulary.
         """
         return {}
+
+    def class_column(self, labels: Mapping[str, str], target: str | None = None) -> str | None:
+        """Column of the prepared rows with the class number of each instance; None if there is no such column.
+
+        Args:
+            labels: target → column of the data (``data.labels``).
+            target: name of a target; None for the only label of the data.
+        """
+        return None
+
+    def check_rows(self, rows: "Rows", labels: Mapping[str, str]) -> Iterator[Problem]:
+        """Yield options that the prepared training rows do not fit, such as an optional field that no record has.
+
+        Args:
+            labels: target → column of the data (``data.labels``).
+        """
+        yield from ()
 
     def check_data(self) -> Iterator[Problem]:
         """Yield problems that prevent preparing data, such as options that presets leave open."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from tp_core.metrics.facts import MetricFacts
+from tp_core.metrics.tables import TableFacts
 from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec, Pooling, VectorFacts
@@ -60,6 +61,10 @@ class TargetConfig(ModuleConfig):
         Every evaluation has all of them; in training, the target may omit some. Training progress shows the first
         metric that has a better direction.
         """
+        return {}
+
+    def tables(self, context: BuildContext) -> Mapping[str, TableFacts]:
+        """The tables of ``Target.tables``, such as a confusion matrix, that an evaluation may write."""
         return {}
 
     def build(self, context: BuildContext) -> "Target":

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tp_core.interfaces import Batch, Features, Inputs, KVCache, Sequence, Target
 from tp_core.metrics.facts import MetricFacts
+from tp_core.metrics.tables import TableFacts
 from tp_core.model import Model
 from tp_core.modules.embeddings.component import EmbeddingComponent
 from tp_core.modules.targets.vectors import vector_of
@@ -189,17 +190,19 @@ def check_losses(model: Model, lengths: list[int], independent: bool, tolerance:
     """Check that a target's loss and denominator are scalars that add up over the samples of a batch."""
     whole = random_batch(model, lengths)
     parts = single_batches(model, lengths)
-    measured = _measures(model)
+    measured, declared = _measures(model), _tables(model)
     for name, target in model.named_targets().items():
         with torch.no_grad():
             training = target(model.train().encode(whole), whole)
             output = target(run(model, whole), whole)
             each = [target(run(model, part), part) for part in parts]
+            tables = target.tables(run(model, whole), whole)
         for what, value in (("loss_sum", output.loss_sum), ("denominator", output.denominator)):
             assert value.dim() == 0, f"{what} has shape {tuple(value.shape)}; expected a scalar"
         metrics.check_declared(output.metrics, measured[name], "forward()")
         metrics.check_declared(training.metrics, measured[name], "forward() in training", complete=False)
         metrics.check_states(output.metrics, measured[name])
+        metrics.check_tables(tables, declared[name])
         early = target.denominator(whole).float()
         assert torch.equal(early, output.denominator.float()), (
             f"denominator() says {early.item():g} and forward() {output.denominator.item():g}; both must be the number "
@@ -208,9 +211,10 @@ def check_losses(model: Model, lengths: list[int], independent: bool, tolerance:
         if not independent:
             continue
         counts = torch.stack([part.denominator.float() for part in each]).sum()
-        assert torch.equal(counts, output.denominator.float()), (
+        assert torch.allclose(counts, output.denominator.float(), rtol=1e-6, atol=0), (
             f"the denominators of single samples add up to {counts.item():g}, that of the batch is "
-            f"{output.denominator.item():g}; the denominator must be a number of elements, not a mean"
+            f"{output.denominator.item():g}; the denominator must be a number of elements or a sum of weights, not "
+            "a mean"
         )
         sums = torch.stack([part.loss_sum.float() for part in each]).sum()
         gap = (sums - output.loss_sum.float()).abs().item()
@@ -225,6 +229,14 @@ def _measures(model: Model) -> dict[str, Mapping[str, MetricFacts]]:
     """The metrics that the config of each target declares."""
     return {
         chosen.instance_name: chosen.config.measures(context_of(model.spec, chosen.config.stream or "", side="target"))
+        for chosen in model.spec.model.targets
+    }
+
+
+def _tables(model: Model) -> dict[str, Mapping[str, TableFacts]]:
+    """The tables that the config of each target declares."""
+    return {
+        chosen.instance_name: chosen.config.tables(context_of(model.spec, chosen.config.stream or "", side="target"))
         for chosen in model.spec.model.targets
     }
 

@@ -12,6 +12,7 @@ from tp_core.errors import TPError
 from tp_core.evaluation.totals import JoinedRows, Totals, computed, divided
 from tp_core.interfaces import Joined, MetricState
 from tp_core.metrics.facts import MetricFacts
+from tp_core.metrics.tables import TableFacts
 from tp_core.processes.group import ProcessGroup
 
 
@@ -50,6 +51,22 @@ def check_states(states: Mapping[str, MetricState], facts: Mapping[str, MetricFa
         _numbers([states], facts)
     except TPError as error:
         raise AssertionError(str(error)) from None
+
+
+def check_tables(states: Mapping[str, MetricState], facts: Mapping[str, TableFacts]) -> None:
+    """Check that the tables of a target are those that its config declares, and that each row has a cell per column."""
+    assert states.keys() == facts.keys(), (
+        f"tables() of the target gives {', '.join(states) or 'none'}; tables() of its config declares "
+        f"{', '.join(facts) or 'none'}"
+    )
+    totals, rows = Totals(torch.device("cpu")), JoinedRows()
+    adding, joined = divided(states)
+    totals.add(adding)
+    rows.add(0, joined)
+    for name, arrays in {**totals.read(ProcessGroup()), **rows.read(ProcessGroup())}.items():
+        table = facts[name].compute(None, *arrays)
+        wrong = [row for row in table.rows if len(row) != len(table.columns)]
+        assert not wrong, f"the table '{name}' has {len(table.columns)} columns, but a row has {len(wrong[0])} cells"
 
 
 def check_adding_up(

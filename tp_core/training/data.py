@@ -9,10 +9,12 @@ from tp_core.data.build import build_processor
 from tp_core.data.cache.prepared import prepared_rows
 from tp_core.data.routing import Feed, route_of
 from tp_core.data.sampling.mixture import DataSet
+from tp_core.errors import DataError
 from tp_core.interfaces import Tokenizer
 from tp_core.processes.agreement import first_then_others
 from tp_core.processes.group import ProcessGroup
 from tp_core.spec.schema import Spec
+from tp_core.training.class_counts import tell_balance
 from tp_core.training.contents import data_place
 from tp_core.training.evaluation import Evaluator
 
@@ -39,9 +41,14 @@ def data_sets(
                 own, processor, own.data.options.given("train"), say, contents[data_place(name, "train")]
             )
             assert own.data.processor is not None
-            column, bucket = own.data.processor.config.length_column, own.data.options.bucket
+            config, given = own.data.processor.config, own.data.options
+            for problem in config.check_rows(rows, given.labels):
+                raise DataError(f"{own.data.processor.path}.{problem.option}: {problem.message}")
             feed = Feed(processor, route_of(spec, name))
-            training.append(DataSet(name, rows, feed, share, bucket, column))
+            classes = config.class_column(given.labels)
+            data = DataSet(name, rows, feed, share, given.bucket, config.length_column, given.balance, classes)
+            tell_balance(spec, data, say)
+            training.append(data)
             if own.data.options.eval is not None:
                 rows = prepared_rows(
                     own, processor, own.data.options.given("eval"), say, contents[data_place(name, "eval")]

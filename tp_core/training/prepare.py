@@ -15,6 +15,7 @@ from tp_core.processes.agreement import first_then_others, together
 from tp_core.random_state import seed_all
 from tp_core.spec.schema import Spec
 from tp_core.spec.trained.provenance import other_versions
+from tp_core.training.class_counts import with_class_counts
 from tp_core.training.contents import compare_between, compare_with_checkpoint, run_contents, start_contents
 from tp_core.training.data import data_sets
 from tp_core.training.folder import RunFolder
@@ -41,6 +42,7 @@ def prepare(
     if start.checkpoint is not None:
         compare_with_checkpoint(contents, start.checkpoint, say)
     sets, evaluator = data_sets(spec, tokenizers.get("tokenizer"), contents, processes, say)
+    spec = together(processes, with_class_counts, spec, sets)
     seed_all(options.seed, strategy.rank)
 
     def built() -> tuple[Model, InitialWeights | None]:

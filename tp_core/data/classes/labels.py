@@ -8,10 +8,13 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tp_core.data.classes.names import NamedClass, as_compared
-from tp_core.data.classes.options import ClassLabelOptions
+from tp_core.data.classes.options import ClassLabelOptions, label_column, probability_column
+from tp_core.data.classes.teacher import TeacherProbabilities
 from tp_core.data.fields import missing_field
 from tp_core.data.sources.columns import listed
 from tp_core.errors import DataError
@@ -32,6 +35,11 @@ class RecordClasses:
     Either all targets that ask for ``cls`` share the field ``label``, or each target has its own column
     (``data.labels``).
 
+    With probabilities of a teacher (``ClassLabelOptions.probabilities``, ``logits``), there is a second column for each
+    label, with the probabilities (classes,) float32 that are the label of the loss: those of the teacher, mixed with
+    the class by ``soft_weight``. The cell of a record without a teacher's probabilities is empty. The class of a record
+    that has none is the most probable one, so that each row has a class for metrics and counts.
+
     Args:
         option: the spec option that lists the names, for messages.
     """
@@ -42,32 +50,79 @@ class RecordClasses:
             target: ClassLabels(config.names(target), config.classes(data, target), option, field)
             for target, field in (data.labels or {"": "label"}).items()
         }
-        #: Names of the columns of rows and samples.
-        self.columns = {target: f"label:{target}" if target else "label" for target in self.each}
+        self._soft_weight = config.soft_weight
+        self._teachers: dict[str, TeacherProbabilities] = {}
+        for target, labels in self.each.items():
+            field = config.teacher_field(target)
+            if field is not None and labels.count is not None:
+                self._teachers[target] = TeacherProbabilities(field, labels.names, labels.count, config.temperature)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of rows and samples."""
+        return (*map(label_column, self.each), *map(probability_column, self._teachers))
 
     @property
     def count(self) -> int | None:
         """Number of classes of the first label; None if unknown."""
         return next(iter(self.each.values())).count
 
-    def read(self, record: Record, place: tuple[str, int | None] | None = None, hint: str = "") -> dict[str, int]:
-        """The numbers of a record's classes, by column (see :meth:`ClassLabels.read`).
+    def read(self, record: Record, place: tuple[str, int | None] | None = None, hint: str = "") -> dict[str, Any]:
+        """The labels of a record, by column (see :meth:`ClassLabels.read`).
 
         Raises:
-            DataError: a label is missing, or is not a class.
+            DataError: a label is missing, or is not a class, or probabilities are not those of the classes.
         """
-        return {self.columns[target]: each.read(record, place, hint) for target, each in self.each.items()}
+        found: dict[str, Any] = {}
+        for target, labels in self.each.items():
+            soft = self._probabilities(target, record, place)
+            if soft is not None and record.value.get(labels.field) in (None, ""):
+                label = int(soft.argmax())
+            else:
+                label = labels.read(record, place, hint)
+                if soft is not None:
+                    soft *= self._soft_weight
+                    soft[label] += 1 - self._soft_weight
+            found[label_column(target)] = label
+            if target in self._teachers:
+                found[probability_column(target)] = np.zeros(0, np.float32) if soft is None else soft.astype(np.float32)
+        return found
 
-    def of_row(self, rows: Rows, index: int) -> dict[str, int]:
+    def _probabilities(
+        self, target: str, record: Record, place: tuple[str, int | None] | None
+    ) -> NDArray[np.float64] | None:
+        teacher = self._teachers.get(target)
+        if teacher is None:
+            return None
+        try:
+            return teacher.read(record.value.get(teacher.field.name))
+        except ValueError as error:
+            file, line = (record.file, record.line) if place is None else place
+            raise DataError(str(error), file=file, line=line) from None
+
+    def of_row(self, rows: Rows, index: int) -> dict[str, Any]:
         """The labels of a row, by column."""
-        return {column: rows.get(column, index) for column in self.columns.values()}
+        return {column: rows.get(column, index) for column in self.columns}
 
     def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
-        """The labels of a batch, each (batch,); ``IGNORE`` for a sample without a label."""
-        return {
-            target or "cls": {"labels": torch.tensor([int(sample.get(column, IGNORE)) for sample in samples])}
-            for target, column in self.columns.items()
-        }
+        """The labels of a batch, as :class:`tp_core.modules.targets.class_loss.ClassLoss` reads them.
+
+        ``labels`` is (batch,), ``IGNORE`` for a sample without a label. With probabilities of a teacher, it is (batch,
+        classes), and ``classes`` (batch,) has the class numbers.
+        """
+        return {target or "cls": self._batch(target, samples) for target in self.each}
+
+    def _batch(self, target: str, samples: list[Sample]) -> Inputs:
+        column = label_column(target)
+        classes = torch.tensor([int(sample.get(column, IGNORE)) for sample in samples])
+        teacher, soft = self._teachers.get(target), probability_column(target)
+        if teacher is None or not all(soft in sample for sample in samples):
+            return {"labels": classes}
+        probabilities = torch.nn.functional.one_hot(classes, teacher.count).float()
+        for row, sample in enumerate(samples):
+            if len(sample[soft]):
+                probabilities[row] = torch.tensor(sample[soft])
+        return {"labels": probabilities, "classes": classes}
 
     def named(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Predictions with class names instead of numbers, for classes that have names."""

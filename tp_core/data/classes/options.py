@@ -1,7 +1,7 @@
 """Options of processors that read class labels. Torch-free."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
@@ -11,6 +11,9 @@ from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import ClassFacts, FieldSpec
 from tp_core.options.ports import Port
 from tp_core.options.processor import ProcessorConfig
+
+if TYPE_CHECKING:
+    from tp_core.interfaces import Rows
 
 #: Names of classes, in order; or a mapping from the integers that records have as labels to names.
 Names = list[str] | dict[int, str]
@@ -37,6 +40,28 @@ def _ordered(value: Any) -> Any:
     return dict(sorted(numbered.items()))
 
 
+class TeacherField(NamedTuple):
+    """A field of records with a teacher's probabilities or logits.
+
+    Attributes:
+        name: name of the field.
+        logits: True if the numbers are logits.
+    """
+
+    name: str
+    logits: bool
+
+
+def label_column(target: str = "") -> str:
+    """The column of rows with class numbers, of a target with its own column or of all other targets."""
+    return f"label:{target}" if target else "label"
+
+
+def probability_column(target: str = "") -> str:
+    """The column of rows with probabilities of classes, for the targets of :func:`label_column`."""
+    return f"probabilities:{target}" if target else "probabilities"
+
+
 class ClassLabelOptions(ProcessorConfig):
     """Mixin for the config of a processor whose records have class labels. It must be the first base class.
 
@@ -45,6 +70,9 @@ class ClassLabelOptions(ProcessorConfig):
 
     terms: ClassVar[Mapping[str, str]] = {
         "labels": "label_list class_names id2label label_names",
+        "probabilities": "soft_labels soft_targets teacher_probabilities",
+        "logits": "teacher_logits soft_logits",
+        "soft_weight": "soft_alpha",
     }
 
     optional_fields: ClassVar[frozenset[str]] = frozenset({"label"})
@@ -54,6 +82,26 @@ class ClassLabelOptions(ProcessorConfig):
         description="names of the classes, in order; or a mapping from the integers that records have as labels to "
         "names: {0: neutral, 1: happy}; or either of these for each target of data.labels; default: labels are "
         "integers from 0",
+    )
+
+    probabilities: str | dict[str, str] | None = Field(
+        None,
+        description="field with a teacher's probabilities of all classes, as in the output of tp predict: a list in "
+        "the order of the classes, or numbers by names; or a field for each target of data.labels; records without it "
+        "have only their class",
+    )
+    logits: str | dict[str, str] | None = Field(
+        None, description="field with a teacher's logits of all classes, instead of probabilities"
+    )
+    temperature: float = Field(
+        1.0, gt=0, description="temperature of the teacher's probabilities: softmax(logits / temperature)"
+    )
+    soft_weight: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="weight of the teacher's probabilities in the label of a record that also has a class; the class "
+        "has the rest",
     )
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
@@ -66,6 +114,25 @@ class ClassLabelOptions(ProcessorConfig):
         """The names of a target's classes in the form of the option; None if the classes have no names."""
         own = self._of_targets()
         return self.labels if own is None else own.get(target)  # type: ignore[return-value]
+
+    def class_column(self, labels: Mapping[str, str], target: str | None = None) -> str | None:
+        if target is None:
+            return label_column(next(iter(labels), "")) if len(labels) < 2 else None
+        return label_column(target if target in labels else "")
+
+    def check_rows(self, rows: "Rows", labels: Mapping[str, str]) -> Iterator[Problem]:
+        yield from super().check_rows(rows, labels)
+        for target in labels or ("",):
+            teacher = self.teacher_field(target)
+            if teacher is not None and not rows.lengths(probability_column(target)).any():
+                option = "logits" if teacher.logits else "probabilities"
+                yield Problem(option, f"no record of the training data has the field '{teacher.name}'")
+
+    def teacher_field(self, target: str = "") -> TeacherField | None:
+        """The field with a teacher's probabilities or logits for a target; None if there is none."""
+        given = self.logits if self.probabilities is None else self.probabilities
+        name = given.get(target) if isinstance(given, dict) else given
+        return None if name is None else TeacherField(name, self.probabilities is None)
 
     def _of_targets(self) -> dict[str, Names] | None:
         """The class names by target; None if all targets have the same names."""
@@ -90,7 +157,26 @@ class ClassLabelOptions(ProcessorConfig):
                 yield Problem("labels", f"'{twice}' is listed twice")
             if self.names(target) is not None and not names:
                 yield Problem("labels", "names no class")
+        yield from self._check_teacher(context)
         yield from super().check(context)
+
+    def _check_teacher(self, context: BuildContext) -> Iterator[Problem]:
+        given = {"probabilities": self.probabilities, "logits": self.logits}
+        used = {option: fields for option, fields in given.items() if fields is not None}
+        if len(used) > 1:
+            yield Problem("logits", "is a second form of the same labels; give either probabilities or logits")
+        for option, fields in used.items():
+            known = ", ".join(context.labels) or "none"
+            for target in fields if isinstance(fields, dict) else ():
+                if target not in context.labels:
+                    yield Problem(option, f"'{target}' is no target of data.labels, which has {known}")
+            if not isinstance(fields, dict) and len(context.labels) > 1:
+                message = f"is one field, but data.labels has {known}; give a field for each target that has one"
+                yield Problem(option, f"{message}: {{{next(iter(context.labels))}: {fields}}}")
+        if not used:
+            for option in ("temperature", "soft_weight"):
+                if getattr(self, option) != 1:
+                    yield Problem(option, "is for labels of a teacher; set probabilities or logits to their field")
 
     def classes(self, data: DataContext, target: str = "") -> int | None:
         """Number of classes: from the names, else from the target, else from the first target with one, else None."""
@@ -99,6 +185,10 @@ class ClassLabelOptions(ProcessorConfig):
         return _count(self.names(target)) or next(found, None)
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
+        for column in (data.labels or {"": ""}) if data.targets else ():
+            if self.teacher_field(column) is not None and self.classes(data, column) is None:
+                option = "logits" if self.probabilities is None else "probabilities"
+                yield Problem(option, "needs the number of classes, but no target has num_labels, and labels is unset")
         first: tuple[str, int] | None = None
         for name, target in data.targets.items():
             known = target.fact(ClassFacts)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from tp_core.data.routing import Feed
 from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.data.sampling.mixture import DataSet, SetSchedule
-from tp_core.data.sampling.order import EVALUATION, TRAIN, Order, generator
+from tp_core.data.sampling.order import EVALUATION, TRAIN, generator
 from tp_core.data.sampling.portions import EvaluationBatch, Portion, portions
 from tp_core.data.sampling.waiting import (
     BatchTimeoutError,
@@ -118,7 +118,7 @@ class _Training(_Numbered[Batch]):
         whole = plan.sizes or BatchSizes.constant(plan.batch_size)
         #: Batch sizes of each set, by the set's own steps.
         self.sizes = [whole.renumbered(functools.partial(turns.before, number=n)) for n in range(len(sets))]
-        self.orders = [_order(data, plan.seed, sizes) for data, sizes in zip(sets, self.sizes)]
+        self.orders = [data.order(plan.seed, sizes) for data, sizes in zip(sets, self.sizes)]
 
     def batch(self, micro: int) -> Batch:
         step, part = divmod(micro, self.plan.accumulate)
@@ -129,12 +129,6 @@ class _Training(_Numbered[Batch]):
             epoch, index = self.orders[turn].locate(number)
             samples.append(data.processor.sample(data.rows, index, generator(seed, TRAIN, epoch, index)))
         return data.feed.collate(samples)
-
-
-def _order(data: DataSet, seed: int, sizes: BatchSizes) -> Order:
-    if data.bucket is None or data.length_column is None:
-        return Order(seed, len(data.rows))
-    return Order(seed, len(data.rows), sizes, data.bucket, data.rows.lengths(data.length_column))
 
 
 class _Evaluation(_Numbered[EvaluationBatch]):

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tp_core.data.routing import Feed
-from tp_core.data.sampling.order import TURN, generator
+from tp_core.data.sampling.balance import BalancedDraws
+from tp_core.data.sampling.batch_sizes import BatchSizes
+from tp_core.data.sampling.order import TURN, Order, generator
 from tp_core.interfaces import Processor, Rows
 
 
@@ -21,6 +23,9 @@ class DataSet:
         share: relative frequency of batches from this set.
         bucket: number of batches whose instances are sorted by length together; None to not sort by length.
         length_column: the column whose cell lengths are the lengths of the instances.
+        balance: the degree to which classes are balanced (:class:`~tp_core.data.sampling.balance.BalancedDraws`); None
+            to draw each instance once per epoch.
+        class_column: the column with the class numbers of the instances.
     """
 
     name: str
@@ -29,6 +34,21 @@ class DataSet:
     share: float = 1.0
     bucket: int | None = None
     length_column: str | None = None
+    balance: float | None = None
+    class_column: str | None = None
+
+    def order(self, seed: int, sizes: BatchSizes) -> Order:
+        """The order of the instances in training.
+
+        Args:
+            sizes: the batch sizes of the steps with this data set.
+        """
+        draws = None
+        if self.balance is not None and self.class_column is not None:
+            draws = BalancedDraws(seed, self.rows.integers(self.class_column), self.balance)
+        if self.bucket is None or self.length_column is None:
+            return Order(seed, len(self.rows), draws=draws)
+        return Order(seed, len(self.rows), sizes, self.bucket, self.rows.lengths(self.length_column), draws)
 
     @property
     def processor(self) -> Processor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from tp_core.data.sampling.batch_sizes import BatchSizes
 
 #: Uses of a generator; two uses never share a stream of random numbers.
-ORDER, TRAIN, EVALUATION, PREPARE, TURN, BUCKET = range(6)
+ORDER, TRAIN, EVALUATION, PREPARE, TURN, BUCKET, BALANCE = range(7)
 
 
 def generator(seed: int, use: int, epoch: int, index: int) -> np.random.Generator:
@@ -43,18 +44,23 @@ def permutation(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
     return order
 
 
+#: The draws of an epoch: indices of instances, and the numbers of their passes, each (instances,).
+Draws = Callable[[int], tuple[NDArray[np.int64], NDArray[np.int64]]]
+
+
 class Order:
     """The order of a data set's instances: sample number (counted from the start of training) → instance.
 
-    Each epoch contains each instance once. With an order by length, the samples of ``bucket`` consecutive batches are
-    sorted, so that a batch has instances of similar length; these batches are then shuffled. If the batch size changes
-    within an epoch, the epoch keeps its order.
+    Each epoch contains each instance once, or the instances that ``draws`` returns. With an order by length, the
+    samples of ``bucket`` consecutive batches are sorted, so that a batch has instances of similar length; these batches
+    are then shuffled. If the batch size changes within an epoch, the epoch keeps its order.
 
     Args:
-        size: number of instances.
+        size: number of instances, and of samples per epoch.
         batch_size: samples per step.
         bucket: number of batches whose samples are sorted together; 0 to not sort by length.
         lengths: length of each instance.
+        draws: the draws of an epoch, before they are shuffled; None for each instance once.
     """
 
     def __init__(
@@ -64,25 +70,37 @@ class Order:
         batch_size: int | BatchSizes = 1,
         bucket: int = 0,
         lengths: NDArray[np.int64] | None = None,
+        draws: Draws | None = None,
     ) -> None:
-        self.seed, self.size, self.bucket, self.lengths = seed, size, bucket, lengths
+        self.seed, self.size, self.bucket, self.lengths, self.draws = seed, size, bucket, lengths, draws
         self.batch_sizes = BatchSizes.constant(batch_size) if isinstance(batch_size, int) else batch_size
-        self._sorted: dict[int, NDArray[np.int64]] = {}
+        self._epochs: dict[int, tuple[NDArray[np.int64], NDArray[np.int64] | None]] = {}
 
     def locate(self, sample: int) -> tuple[int, int]:
-        """(epoch, instance index) of the sample with the given number."""
-        epoch, number = divmod(sample, self.size)
-        if self.lengths is None or not self.bucket:
-            return epoch, int(permutation(self.seed, epoch, self.size)[number])
-        if epoch not in self._sorted:
-            if len(self._sorted) > 1:  # a batch needs at most two epochs
-                del self._sorted[min(self._sorted)]
-            self._sorted[epoch] = self._by_length(epoch, self.lengths)
-        return epoch, int(self._sorted[epoch][number])
+        """(pass, instance index) of the sample with the given number.
 
-    def _by_length(self, epoch: int, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-        order: NDArray[np.int64] = permutation(self.seed, epoch, self.size).copy()
-        draws = generator(self.seed, BUCKET, epoch, self.size)
+        The pass is the number of earlier samples of the same instance, for its random numbers. Without ``draws``, it is
+        the epoch.
+        """
+        epoch, number = divmod(sample, self.size)
+        if epoch not in self._epochs:
+            if len(self._epochs) > 1:  # a batch needs at most two epochs
+                del self._epochs[min(self._epochs)]
+            self._epochs[epoch] = self._ordered(epoch)
+        indices, passes = self._epochs[epoch]
+        return epoch if passes is None else int(passes[number]), int(indices[number])
+
+    def _ordered(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+        """The indices and passes of an epoch in order."""
+        order = permutation(self.seed, epoch, self.size)
+        indices, passes = (None, None) if self.draws is None else self.draws(epoch)
+        if self.lengths is not None and self.bucket:
+            order = self._by_length(epoch, order, self.lengths if indices is None else self.lengths[indices])
+        return (order, None) if indices is None or passes is None else (indices[order], passes[order])
+
+    def _by_length(self, epoch: int, shuffled: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        order: NDArray[np.int64] = shuffled.copy()
+        turns = generator(self.seed, BUCKET, epoch, self.size)
         # The epoch may begin inside a step, so steps are counted from the first step of this batch size.
         batch_size, first = self.batch_sizes.at_sample(epoch * self.size)
         begin = (first - epoch * self.size) % batch_size
@@ -93,5 +111,5 @@ class Order:
             own = own[np.argsort(lengths[own], kind="stable")]
             whole = len(own) // batch_size
             steps = own[: whole * batch_size].reshape(whole, batch_size)
-            order[start:end] = np.concatenate([steps[draws.permutation(whole)].ravel(), own[steps.size :]])
+            order[start:end] = np.concatenate([steps[turns.permutation(whole)].ravel(), own[steps.size :]])
         return order

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from torch import Tensor
 
 from tp_core.interfaces import Joined, MetricState
-from tp_core.metrics.counts import class_counts
+from tp_core.metrics.classes import TOP_K
+from tp_core.metrics.counts import class_counts, top_k_hits
 
 
 def class_metrics(names: Iterable[str], logits: Tensor, labels: Tensor, counted: Tensor) -> dict[str, MetricState]:
@@ -25,6 +26,9 @@ def class_metrics(names: Iterable[str], logits: Tensor, labels: Tensor, counted:
     for name in names:
         if name == "accuracy":
             found[name] = ((predicted == expected) & counted).sum().float(), counted.sum().float()
+        elif name in TOP_K:
+            hits = top_k_hits(logits.detach(), expected, TOP_K[name], counted)
+            found[name] = hits.float(), counted.sum().float()
         elif name == "auc":
             scores = logits.detach().float()
             found[name] = Joined((scores[:, 1] - scores[:, 0], expected, counted))

@@ -6,46 +6,21 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
+from tp_core.interfaces import Batch, Features, MetricState, Target, TargetOutput
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.linear import Linear
-from tp_core.modules.targets.class_metrics import class_metrics
+from tp_core.modules.targets.class_loss import ClassLoss, class_predictions, labelled
 from tp_core.modules.targets.classification_options import ClassificationConfig
 from tp_core.options.context import BuildContext
-
-
-def class_predictions(logits: Tensor) -> list[dict[str, Any]]:
-    """The most probable class and the probabilities of all classes for each sample, from logits (batch, classes)."""
-    probabilities = logits.float().softmax(dim=-1).cpu()
-    labels = logits.argmax(dim=-1).tolist()  # different logits may have equal probabilities
-    return [{"label": label, "probabilities": row} for label, row in zip(labels, probabilities.tolist())]
-
-
-def labelled(labels: Tensor) -> Tensor:
-    """A mask of the samples that have a label, (batch,) bool; for ``labels`` see :func:`class_loss`."""
-    return labels != IGNORE if labels.dim() == 1 else torch.ones_like(labels[:, 0], dtype=torch.bool)
-
-
-def class_loss(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """The sum of the cross entropies of all samples.
-
-    Args:
-        logits: (batch, classes).
-        labels: (batch,) class numbers or ``IGNORE``; or (batch, classes) probabilities for mixed samples.
-        label_smoothing: share of the probability that is spread over all classes.
-    """
-    return F.cross_entropy(
-        logits.float(), labels, ignore_index=IGNORE, reduction="sum", label_smoothing=label_smoothing
-    )
 
 
 class Classification(Target):
     """Pooled features → optional dense layer → linear classifier → cross entropy.
 
-    Labels are class numbers, or probabilities of all classes for mixed samples (mixup, CutMix).
+    Labels are class numbers, or probabilities of all classes: those of mixed samples (mixup, CutMix) or of a teacher
+    (:class:`tp_core.modules.targets.class_loss.ClassLoss`).
 
     In a model with two streams, pairs are classified. The input of the classifier is the concatenation of the vectors
     u, v of the streams and their combinations, as set by ``combine`` (Conneau et al., 2017; Reimers & Gurevych, 2019).
@@ -53,7 +28,7 @@ class Classification(Target):
 
     def __init__(self, config: ClassificationConfig, context: BuildContext) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.loss = config, ClassLoss(config)
         self.pooling = config.pooling or context.pooling
         streams = context.streams if config.stream is None else {}
         self.poolings = {name: config.pooling or facts.pooling for name, facts in streams.items()}
@@ -83,16 +58,20 @@ class Classification(Target):
         return scores
 
     def logits(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.class_logits(features), labelled(self.labels_of(batch)["labels"])
+        return self.class_logits(features), labelled(self.labels_of(batch))
+
+    def labelled_rows(self, batch: Batch) -> Tensor:
+        return labelled(self.labels_of(batch)).sum().float()
 
     def denominator(self, batch: Batch) -> Tensor:
-        return labelled(self.labels_of(batch)["labels"]).sum().float()
+        return self.loss.denominator(self.labels_of(batch))
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        logits, labels = self.class_logits(features), self.labels_of(batch)["labels"]
-        loss = class_loss(logits, labels, self.config.label_smoothing)
-        metrics = class_metrics(self.config.metrics, logits, labels, labelled(labels))
-        return TargetOutput(loss, self.denominator(batch), metrics)
+        logits, labels = self.class_logits(features), self.labels_of(batch)
+        return TargetOutput(self.loss(logits, labels), self.denominator(batch), self.loss.metrics(logits, labels))
+
+    def tables(self, features: Features, batch: Batch) -> dict[str, MetricState]:
+        return self.loss.tables(self.class_logits(features), self.labels_of(batch))
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ class ClassificationConfig(ClassTargetConfig):
         return ["u", "v", "abs_difference"] if self.combine is None else list(self.combine)
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        yield from self.check_metrics()
+        yield from self.check_classes()
         if not context.streams or self.stream is not None:
             if self.combine is not None:
                 why = f"stream is {self.stream}" if context.streams else "the model has no model.streams"

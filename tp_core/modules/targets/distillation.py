@@ -57,7 +57,7 @@ class Distillation(Target):
         self._learner = (others[self._of],)
 
     def denominator(self, batch: Batch) -> Tensor:
-        return self._learner[0].denominator(batch)
+        return self._learner[0].labelled_rows(batch)
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         student, labelled = self._learner[0].logits(features, batch)

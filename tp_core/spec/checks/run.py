@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from tp_core import discovery
 from tp_core.options.choice import Chosen, label_makers
+from tp_core.options.processor import ProcessorConfig
 from tp_core.options.source import SourceConfig
 from tp_core.spec.checks.files import expand, no_folder, unusable
 from tp_core.spec.checks.module_files import check_files
@@ -61,6 +63,10 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
         message = f"sorts by length, and the processor '{processor.name}' does not say which length; leave it out"
         own = where if "bucket" in data.mapping else ("data",)
         problems.add(f"{'.'.join(own)}.bucket", message, root.find((*own, "bucket")))
+    if spec.data.options.balance is not None and processor is not None:
+        own = where if "balance" in data.mapping else ("data",)
+        if message := _unbalanced(processor, spec.data.options.labels):
+            problems.add(f"{'.'.join(own)}.balance", message, root.find((*own, "balance")))
     for key in SOURCES:
         own = where if key in data.mapping else ("data",)
         if getattr(spec.data.options, key) == []:
@@ -72,6 +78,15 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
                 continue
             for message in filter(None, map(unusable, expand(given))):
                 problems.add(f"{'.'.join(own)}.{key}", message, root.find((*own, key, number)))
+
+
+def _unbalanced(processor: Chosen[ProcessorConfig], labels: Mapping[str, str]) -> str:
+    """The reason why the classes of a processor's labels cannot be balanced; empty if they can."""
+    if processor.config.class_column(labels) is not None:
+        return ""
+    if len(labels) > 1:
+        return f"balances the classes of one label, but data.labels names several: {', '.join(labels)}; leave it out"
+    return f"balances classes, and the processor '{processor.name}' has no class labels; leave it out"
 
 
 def check_source(chosen: Chosen[SourceConfig], root: Node, problems: Problems) -> None:

@@ -64,6 +64,13 @@ class DataOptions(Section):
         description="number of batches whose samples are sorted by length together, to reduce padding; default: no "
         "sorting",
     )
+    balance: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="draw the samples of each epoch by class: the share of a class is proportional to its number of "
+        "samples to the power of 1 - balance; 1: all classes are equally frequent; default: each sample once per epoch",
+    )
     cache: PathStr | None = Field(
         None, description="folder of prepared data; default: $TP_CACHE, else $XDG_CACHE_HOME/tp, else ~/.cache/tp"
     )

@@ -13,7 +13,7 @@ from tp_core.spec.sections.embedding import EmbeddingSpec
 from tp_core.spec.sections.train import TrainOptions
 
 #: Options of ``data:`` for the place and the order of training data.
-_OF_TRAINING = ("train", "eval", "cache", "bucket")
+_OF_TRAINING = ("train", "eval", "cache", "bucket", "balance")
 
 #: A function of a module that returns its replacement, or None to remove it.
 Change = Callable[[Chosen[Any]], Chosen[Any] | None]

@@ -44,6 +44,7 @@ RULES = {
     "inference": Rule(FREE),
     "model": Rule(NEVER, _WEIGHTS),
     "model.target.*.metrics": Rule(FREE),  # metrics do not affect the training
+    "model.target.*.class_counts": Rule(FREE),  # counted in the data, which are compared when they are read
     "data.tokenizer": Rule(NEVER, _PREPARED),
     "data.target_tokenizer": Rule(NEVER, _PREPARED),
     "data.processor": Rule(NEVER, _PREPARED),
@@ -54,6 +55,7 @@ RULES = {
     "data.folder_labels": Rule(NEVER, _PREPARED),
     "data.on_bad_record": Rule(FREE),  # the number of instances is compared
     "data.bucket": Rule(NEVER, _ORDER),
+    "data.balance": Rule(NEVER, _ORDER),
     "data.cache": Rule(FREE),
     "data.sets": Rule(NEVER, "it determines the order of the data sets"),
     "data.sets.*.train": Rule(FREE),
@@ -64,6 +66,7 @@ RULES = {
     "data.sets.*.folder_labels": Rule(NEVER, _PREPARED),
     "data.sets.*.processor": Rule(NEVER, _PREPARED),
     "data.sets.*.bucket": Rule(NEVER, _ORDER),
+    "data.sets.*.balance": Rule(NEVER, _ORDER),
     "data.sets.*.share": Rule(NEVER, _ORDER),
     "data.sets.*.targets": Rule(NEVER, _WEIGHTS),
     "data.sets.*.streams": Rule(NEVER, _WEIGHTS),

@@ -29,7 +29,7 @@ class LabelledRecordings(Processor):
     def inputs(self, samples: list[Sample]) -> Inputs:
         """Tensors of the recordings."""
 
-    def _labels(self, record: Record) -> dict[str, int]:
+    def _labels(self, record: Record) -> dict[str, Any]:
         return self.classes.read(
             record, hint=". A recording's label is a column, or the name of a folder inside the given folder"
         )
@@ -52,7 +52,7 @@ class SpeechClassificationProcessor(SpeechProcessor, LabelledRecordings):
     def __init__(self, config: SpeechClassificationProcessorConfig, data: DataContext) -> None:
         super().__init__(config)
         self.classes = RecordClasses(config, data, "data.processor.speech_cls.labels")
-        self.wanted = tuple(self.classes.columns.values())
+        self.wanted = self.classes.columns
         self.rows = RecordedRows(config, config.window())
 
 
@@ -62,5 +62,5 @@ class WaveformClassificationProcessor(FinetuningProcessor, LabelledRecordings):
     def __init__(self, config: WaveformClassificationProcessorConfig, data: DataContext) -> None:
         super().__init__(config, data)
         self.classes = RecordClasses(config, data, "data.processor.waveform_cls.labels")
-        self.wanted = tuple(self.classes.columns.values())
+        self.wanted = self.classes.columns
         self.rows = RecordedRows(config, self.least)

@@ -24,8 +24,8 @@ class ClassificationProcessor(TextProcessor):
         super().__init__(config, data, tokenizer)
         self.classes = RecordClasses(config, data, "data.processor.cls.labels")
 
-    def read_labels(self, record: Record) -> dict[str, int]:
-        """Class number of each label column of a record.
+    def read_labels(self, record: Record) -> dict[str, Any]:
+        """The value of each label column of a record.
 
         Raises:
             DataError: the record lacks a label.
@@ -33,7 +33,7 @@ class ClassificationProcessor(TextProcessor):
         return self.classes.read(record)
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
-        chunk: list[tuple[Record, dict[str, int]]] = []
+        chunk: list[tuple[Record, dict[str, Any]]] = []
         for record in records:
             try:
                 if is_blank(record):
@@ -50,12 +50,11 @@ class ClassificationProcessor(TextProcessor):
                 chunk = []
         yield self._columns(chunk)
 
-    def _columns(self, chunk: list[tuple[Record, dict[str, int]]]) -> dict[str, list[Any]]:
+    def _columns(self, chunk: list[tuple[Record, dict[str, Any]]]) -> dict[str, list[Any]]:
         first = self.tokenizer.encode_batch([text_of(r) for r, _ in chunk])
         second = self.tokenizer.encode_batch([text_field(r, "text_b") or "" for r, _ in chunk])
-        names = self.classes.columns.values()
         columns: dict[str, list[Any]] = {"first": [], "second": []}
-        columns |= {name: [labels[name] for _, labels in chunk] for name in names}
+        columns |= {name: [labels[name] for _, labels in chunk] for name in self.classes.columns}
         for a, b in zip(first, second):
             a, cut = fit(a, b, self.max_length - self.special_count(bool(b)))
             columns["first"].append(a)

@@ -1,7 +1,7 @@
 """Options of pairs of texts in two streams, and of triplets in three. Torch-free."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -39,6 +39,9 @@ class PairProcessorConfig(ClassificationProcessorConfig):
         "are used as they are",
     )
 
+    def class_column(self, labels: Mapping[str, str], target: str | None = None) -> str | None:
+        return super().class_column(labels, target) if self.labelled == "class" else None
+
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         fields = super().provides(context)
         if self.labelled != "class":
@@ -51,8 +54,9 @@ class PairProcessorConfig(ClassificationProcessorConfig):
         yield from super().check(context)
         if self.labelled != "none" and self.pairing != "fields":
             yield Problem("labelled", "labels are a field of records, so they require pairing: fields")
-        if self.labels is not None and self.labelled != "class":
-            yield Problem("labels", "names the classes of labelled pairs; set labelled: class")
+        for option in ("labels", "probabilities", "logits"):
+            if getattr(self, option) is not None and self.labelled != "class":
+                yield Problem(option, "is for the classes of labelled pairs; set labelled: class")
         if self.label_range is not None:
             low, high = self.label_range
             if self.labelled != "similarity":

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.linear import Linear
-from tp_core.modules.targets.classification import class_predictions
+from tp_core.modules.targets.class_loss import class_predictions
 from tp_core.options.context import BuildContext
 from tp_text.targets.sp_options import SentencePredictionConfig
 

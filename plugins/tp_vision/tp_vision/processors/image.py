@@ -165,9 +165,12 @@ class ImageProcessor(PictureProcessor):
         if samples and "mix" in samples[0]:
             assert self.classes.count is not None
             (name,) = labels
-            probabilities = torch.nn.functional.one_hot(labels[name]["labels"], self.classes.count).float()
+            probabilities = labels[name]["labels"]
+            if probabilities.dim() == 1:
+                probabilities = torch.nn.functional.one_hot(probabilities, self.classes.count).float()
             numbers = torch.from_numpy(np.stack([sample["mix"] for sample in samples]))
-            pixels, labels[name]["labels"] = mixed(pixels, probabilities, numbers)
+            pixels, probabilities = mixed(pixels, probabilities, numbers)
+            labels[name] = {"labels": probabilities}  # a mixed picture has no single class
         source: Inputs = {"pixel_values": pixels}
         return Batch.of(source, len(samples), labels=labels)
 

@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tp_core.interfaces import Batch, Features, Sequence, Target, TargetOutput
+from tp_core.interfaces import Batch, Features, MetricState, Sequence, Target, TargetOutput
 from tp_core.modules.layers.linear import Linear
-from tp_core.modules.targets.class_metrics import class_metrics
-from tp_core.modules.targets.classification import class_loss, class_predictions, labelled
+from tp_core.modules.targets.class_loss import ClassLoss, class_predictions, labelled
 from tp_core.options.context import BuildContext
 from tp_vision.targets.deit_options import DistilledClassificationConfig
 
@@ -23,7 +22,7 @@ class DistilledClassification(Target):
 
     def __init__(self, config: DistilledClassificationConfig, context: BuildContext) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.loss = config, ClassLoss(config)
         self.classifier = Linear(context.hidden_size, config.num_labels, std=config.init_std)
         self.distilled = Linear(context.hidden_size, config.num_labels, std=config.init_std)
 
@@ -42,18 +41,21 @@ class DistilledClassification(Target):
         return (own + distilled) / 2
 
     def logits(self, features: Features, batch: Batch) -> tuple[Tensor, Tensor]:
-        return self.heads(features)[1], labelled(self.labels_of(batch)["labels"])
+        return self.heads(features)[1], labelled(self.labels_of(batch))
+
+    def labelled_rows(self, batch: Batch) -> Tensor:
+        return labelled(self.labels_of(batch)).sum().float()
 
     def denominator(self, batch: Batch) -> Tensor:
-        return labelled(self.labels_of(batch)["labels"]).sum().float()
+        return self.loss.denominator(self.labels_of(batch))
 
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
-        labels, weight = self.labels_of(batch)["labels"], self.config.token_weight
-        own, distilled = self.heads(features)
-        first = class_loss(own, labels, self.config.label_smoothing)
-        loss = torch.lerp(first, class_loss(distilled, labels, self.config.label_smoothing), weight)
-        metrics = class_metrics(self.config.metrics, (own + distilled) / 2, labels, labelled(labels))
-        return TargetOutput(loss, self.denominator(batch), metrics)
+        labels, (own, distilled) = self.labels_of(batch), self.heads(features)
+        loss = torch.lerp(self.loss(own, labels), self.loss(distilled, labels), self.config.token_weight)
+        return TargetOutput(loss, self.denominator(batch), self.loss.metrics((own + distilled) / 2, labels))
+
+    def tables(self, features: Features, batch: Batch) -> dict[str, MetricState]:
+        return self.loss.tables(self.class_logits(features), self.labels_of(batch))
 
     @torch.no_grad()
     def predict(self, features: Features, batch: Batch) -> list[dict[str, Any]]:

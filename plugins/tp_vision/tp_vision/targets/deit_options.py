@@ -35,7 +35,7 @@ class DistilledClassificationConfig(ClassTargetConfig):
         return {self.stream or next(iter(context.streams), ""): VectorFacts(pooling=None)}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        yield from self.check_metrics()
+        yield from self.check_classes()
         grid = context.fact(GridFacts)
         if grid is None or grid.leading < 2:
             message = "needs a class token and a distillation token; set model.distillation_token: true"

@@ -35,7 +35,7 @@ class PatchClassificationConfig(ClassificationConfig):
         return {self.stream or "": VectorFacts(pooling=None)}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
-        yield from self.check_metrics()
+        yield from self.check_classes()
         if self.pooling is not None:
             yield Problem("pooling", "is always the mean of the patches; leave it out")
         if context.streams and self.stream is None:

@@ -253,6 +253,7 @@ WORDS: dict[str, dict[str, str]] = {
         ),
         "cache": "cache_dir",
         "bucket": "group_by_length length_column_name bucketing",
+        "balance": "weighted_sampler balanced_sampler balanced_sampling class_balance oversample oversampling sampler",
         "target_tokenizer": "tgt_tokenizer tgt_vocab_path",
         "on_bad_record": "ignore_errors skip_bad_records",
         "sets": "mixture datasets data_mixture",
