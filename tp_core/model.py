@@ -162,7 +162,11 @@ class Model(ModelWeights):
         return features if stream is None else replace(features, sequence=features.streams[stream])
 
     def forward(
-        self, batch: Batch, denominators: Mapping[str, Tensor] | None = None, predict: bool = False
+        self,
+        batch: Batch,
+        denominators: Mapping[str, Tensor] | None = None,
+        predict: bool = False,
+        tables: bool = False,
     ) -> ModelOutput:
         """Loss and metrics of a batch with labels.
 
@@ -170,11 +174,17 @@ class Model(ModelWeights):
             denominators: divisor of each target's loss, if this batch is part of a larger one; default: the batch's own
                 counts.
             predict: True to add the predictions of :meth:`predict`, from the same features.
+            tables: True to add the states of the targets' tables.
         """
-        if predict:
+        if predict or tables:
             features = self.encode(batch)
             found = self.losses_of(features, batch, denominators)
-            return replace(found, predictions=self.predictions_of(features, batch))
+            if predict:
+                found.predictions = self.predictions_of(features, batch)
+            for name, target in self.active(batch).items() if tables else ():
+                states = target.tables(self.view(features, name), batch)
+                found.tables |= {f"{name}/{table}": state for table, state in states.items()}
+            return found
         outputs = self._outputs(batch) if self._compiled is None else together(*self._compiled(batch))
         return self._result(outputs, denominators)
 

@@ -20,6 +20,7 @@ class ModelOutput:
         metrics: ``target/metric`` → mean value, scalars on the device; ``outputs`` has those that are no means.
         outputs: each target's sums and counts, for adding up over batches.
         predictions: the result of ``Model.predict`` if it was asked for, else empty.
+        tables: the states of the targets' tables, ``target/table``, if they were asked for, else empty.
     """
 
     loss: Tensor
@@ -27,6 +28,7 @@ class ModelOutput:
     metrics: dict[str, Tensor] = field(default_factory=dict)
     outputs: dict[str, TargetOutput] = field(default_factory=dict)
     predictions: list[dict[str, Any]] = field(default_factory=list)
+    tables: dict[str, MetricState] = field(default_factory=dict)
 
 
 def detached(output: TargetOutput) -> TargetOutput:

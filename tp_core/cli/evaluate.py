@@ -10,7 +10,9 @@ from tp_core.cli.counting import counting
 from tp_core.cli.inputs import input_form_option
 from tp_core.cli.processes import in_several_processes, joined
 from tp_core.cli.records import input_sources, is_pipe, model_options, parse_columns, speaker
+from tp_core.cli.reports import report_folder, texts_of, write_report
 from tp_core.cli.usage import examples
+from tp_core.metrics.tables import Table
 from tp_core.terminal import tell
 
 
@@ -20,6 +22,7 @@ from tp_core.terminal import tell
         "tp evaluate runs/my_bert --data held_out.txt",
         "tp evaluate runs/reviews/model --data test.tsv --json",
         "tp evaluate runs/reviews --data 'test/*.tsv' --data more.tsv",
+        "tp evaluate runs/reviews --data test.tsv --report report",
     )
 )
 @click.argument("model")
@@ -32,12 +35,20 @@ from tp_core.terminal import tell
     "'{acme.sqlite: {path: a.db, table: t}}', or - for the standard input. It may be given several times.",
 )
 @input_form_option
+@click.option(
+    "--report",
+    metavar="FOLDER",
+    help="Folder to make, with figures per class or type (TSV), and the confusion matrix (TSV and SVG).",
+)
+@click.option("--overwrite", is_flag=True, help="Replace files of an earlier report.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; null means that a metric is not defined.")
 @model_options
 def evaluate(
     model: str,
     data: tuple[str, ...],
     input_form: str | None,
+    report: str | None,
+    overwrite: bool,
     as_json: bool,
     batch_size: int,
     device: str,
@@ -47,6 +58,7 @@ def evaluate(
     """Compute losses and metrics of MODEL (a run's folder, an exported model or a checkpoint) on labelled data."""
     with joined(model) as processes:
         given = input_sources(data, "--data")
+        folder = None if report is None else report_folder(report, overwrite, processes)
         from tp_core.artifacts.load import load_model
         from tp_core.data.sources.records import BadRecords, read_records
         from tp_core.inference.evaluate import evaluate as run
@@ -65,12 +77,17 @@ def evaluate(
             records = list(read_records(given, named or options.columns, bad, input_form))
             if summary := bad.summary():
                 say(summary)
+        tables: dict[str, Table] | None = None if folder is None else {}
         with counting("evaluate", processes.first) as done:
-            found = run(loaded, records, batch_size, named or None, device, say, processes, done=done)
+            found = run(loaded, records, batch_size, named or None, device, say, processes, done=done, tables=tables)
         if not processes.first:
             return
+        if folder is not None and tables is not None:
+            say(write_report(folder, found, tables))
         if as_json:
             tell(metrics_as_json(found))
         else:
             for name, value in found.items():
                 tell(f"{name}\t{as_text(value)}")
+            for text in texts_of(tables or {}):
+                tell(text)

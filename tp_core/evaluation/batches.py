@@ -12,6 +12,7 @@ from tp_core.data.sampling.portions import EvaluationBatch
 from tp_core.evaluation.mode import evaluating
 from tp_core.evaluation.rounds import run_in_rounds, run_until_pause
 from tp_core.evaluation.scoring import Scorer
+from tp_core.evaluation.tables import Tables
 from tp_core.evaluation.texts import EvaluationWriter
 from tp_core.evaluation.totals import JoinedRows, Totals, computed, divided, states_of
 from tp_core.interfaces import Processor
@@ -34,6 +35,7 @@ def evaluate_batches(
     pause: Pause = NO_PAUSE,
     in_rounds: bool = False,
     writer: EvaluationWriter | None = None,
+    tables: Tables | None = None,
 ) -> dict[str, float]:
     """Mean loss, mean loss per target and every metric, over all batches of all processes.
 
@@ -45,6 +47,7 @@ def evaluate_batches(
         in_rounds: True if all processes compute at the same time, since their weights are parts
             (:func:`tp_core.evaluation.rounds.run_in_rounds`).
         writer: generates the texts that the processor's metrics need.
+        tables: gets the tables that targets and the processor declare, on the first process.
 
     Raises:
         TPError: a metric is not declared and is not a (sum, count).
@@ -57,13 +60,14 @@ def evaluate_batches(
     def add(each: EvaluationBatch, counts: bool = True) -> None:
         batch = each.batch.to(device)
         with autocast():
-            output = model(batch, predict=scorer is not None and writer is None)
+            output = model(batch, predict=scorer is not None and writer is None, tables=tables is not None)
             predictions = output.predictions if writer is None else writer(each)
         if not counts:
             return
         states = states_of(output)
         if scorer is not None:
             states.update(scorer.add(each, predictions))
+        states.update(output.tables)
         adding, joined = divided(states)
         losses = {f"loss/{name}": (own.loss_sum, own.denominator) for name, own in output.outputs.items()}
         totals.add({**losses, **adding})
@@ -80,6 +84,8 @@ def evaluate_batches(
             run_until_pause(processes, add_own)
     # Every process takes part in the sums, also without a batch; each metric is computed by one process.
     arrays = {**totals.read(processes), **rows.read(processes)}
+    if tables is not None:
+        arrays = tables.take(arrays, processes.rank == 0)
     arrays = {name: arrays[name] for name in dict.fromkeys([*facts, *arrays]) if name in arrays}  # in declared order
     found = together(processes, lambda: computed(arrays, facts) if processes.rank == 0 else {})
     found = processes.from_first(found)

@@ -20,16 +20,18 @@ from tp_core.data.sampling.portions import EvaluationBatch
 from tp_core.data.sources.records import BadRecords
 from tp_core.errors import DataError, TPError, warn
 from tp_core.evaluation.batches import evaluate_batches
+from tp_core.evaluation.tables import Tables
 from tp_core.evaluation.texts import writer_for
 from tp_core.inference.batches import digest, need_batch_size
 from tp_core.inference.predict import as_records
 from tp_core.interfaces import Processor, Record
 from tp_core.local.trust import trusting
+from tp_core.metrics.tables import Table
 from tp_core.options.choice import Chosen, chosen_of
 from tp_core.options.source import SourceConfig
 from tp_core.processes.group import ProcessGroup
 from tp_core.processes.shared import ALONE, Processes
-from tp_core.spec.metrics import set_metrics
+from tp_core.spec.metrics import set_metrics, set_tables
 from tp_core.spec.schema import Spec
 
 
@@ -43,6 +45,7 @@ def evaluate(
     processes: Processes = ALONE,
     trust_code: bool = False,
     done: Callable[[int], None] = lambda _: None,
+    tables: dict[str, Table] | None = None,
 ) -> dict[str, float]:
     """Mean loss, loss per target and metrics of a model on labelled data.
 
@@ -57,6 +60,9 @@ def evaluate(
         say: told of the data that are prepared, and of files that make labels and have changed since the training;
             without it, a warning tells of these.
         done: told of each batch of this process, how many samples it has.
+        tables: a dictionary to which the tables of the evaluation are added, by name, on the first process: figures per
+            class and the confusion matrix of a classifier (``cls/classes``, ``cls/confusion``), figures per type of
+            span.
 
     Raises:
         TPError: the model has no target or processor, or the data cannot be used.
@@ -84,7 +90,8 @@ def evaluate(
         batches = evaluation_batches(rows, loaded.feed, batch_size, seed, processes.rank, processes.count)
         facts = set_metrics(loaded.model.spec, spec)
         counted = _told(batches, done)
-        return evaluate_batches(
+        wanted = None if tables is None else Tables(set_tables(loaded.model.spec, spec))
+        found = evaluate_batches(
             loaded.model,
             counted,
             processes.group or ProcessGroup(),
@@ -93,7 +100,11 @@ def evaluate(
             facts,
             processor,
             writer=writer_for(loaded.model, spec, processor),
+            tables=wanted,
         )
+        if tables is not None and wanted is not None:
+            tables.update(wanted.found)
+        return found
 
 
 def _is_text(value: object) -> bool:

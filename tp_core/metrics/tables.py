@@ -50,14 +50,16 @@ class Table:
 
 @dataclass(frozen=True)
 class TableFacts:
-    """The declaration of a table by a target.
+    """The declaration of a table by a target or a processor.
 
     Attributes:
         compute: a function (names, state, ...) → table. The names are those of the classes, or None if they have none.
             The state over all data is given as NumPy arrays, as for ``MetricFacts.compute``.
+        metric: the metric of a processor from whose state the table is computed; None for a table of a target.
     """
 
     compute: Callable[..., Table]
+    metric: str | None = None
 
 
 def class_names(names: Sequence[str] | None, classes: int) -> tuple[str, ...]:

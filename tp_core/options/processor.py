@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.metrics.facts import MetricFacts
+from tp_core.metrics.tables import TableFacts
 from tp_core.options.base import ModuleConfig, Problem
 from tp_core.options.context import BuildContext, DataContext
 
@@ -116,6 +117,13 @@ class ProcessorConfig(ModuleConfig):
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
         """The metrics of :meth:`Processor.score`, with their better direction; empty if there are none."""
+        return {}
+
+    def tables(self, context: BuildContext) -> Mapping[str, TableFacts]:
+        """Tables that are computed from the states of metrics, such as figures per type of span.
+
+        Each names its metric (``TableFacts.metric``), which must be one of :meth:`measures`.
+        """
         return {}
 
     def companions(self, paths: list[str]) -> list[str]:

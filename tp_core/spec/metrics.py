@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
+from tp_core.data.classes.options import ClassLabelOptions
 from tp_core.metrics.facts import MetricFacts
+from tp_core.metrics.tables import TableFacts
 from tp_core.options.base import Problem
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
@@ -60,6 +62,26 @@ def in_set(metric: str, name: str) -> str:
     """The name of a metric of the set ``name`` in the evaluation of several data sets."""
     head, _, rest = metric.partition("/")
     return f"loss/{name}/{rest}" if head == "loss" and rest else f"{name}/{metric}"
+
+
+def set_tables(spec: Spec, own: Spec) -> dict[str, tuple[TableFacts, list[str] | None]]:
+    """All tables of the evaluation of one data set, each with the names of its classes, if they have any.
+
+    Args:
+        spec, own: as in :func:`set_metrics`.
+    """
+    found: dict[str, tuple[TableFacts, list[str] | None]] = {}
+    processor = None if own.data.processor is None else own.data.processor.config
+    for target in own.model.targets:
+        name = target.instance_name
+        names = None
+        if isinstance(processor, ClassLabelOptions):
+            names = processor.class_names(name if name in own.data.options.labels else "")
+        declared = target.config.tables(context_of(spec, target.config.stream or "", side="target"))
+        found |= {f"{name}/{table}": (facts, names) for table, facts in declared.items()}
+    if processor is not None:
+        found |= {table: (facts, None) for table, facts in processor.tables(context_of(own)).items()}
+    return found
 
 
 def main_metric(metrics: Mapping[str, MetricFacts]) -> str | None:

@@ -1,17 +1,19 @@
 """Options of sequence labelling. Torch-free."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field
 
 from tp_core.metrics.facts import MetricFacts
+from tp_core.metrics.tables import TableFacts
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import ClassFacts, FieldSpec
 from tp_core.options.ports import Port
 from tp_text.processors.text_options import TextProcessorConfig
-from tp_text.tagging.metrics import SPAN_METRICS
+from tp_text.tagging.metrics import SPAN_METRICS, by_type
 from tp_text.tagging.schemes import OUTSIDE, Scheme, scheme_of, tags_of_types, types_of
 
 
@@ -79,6 +81,11 @@ class TokenClassificationProcessorConfig(TextProcessorConfig):
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
         return SPAN_METRICS if self.tag_scheme() is not None else {}
+
+    def tables(self, context: BuildContext) -> Mapping[str, TableFacts]:
+        if self.tag_scheme() is None:
+            return {}
+        return {"spans": TableFacts(partial(by_type, types_of(self.tag_names())), metric="f1")}
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from super().check(context)

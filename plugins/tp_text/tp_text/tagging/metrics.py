@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tp_core.metrics.facts import MetricFacts
+from tp_core.metrics.tables import Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +47,21 @@ SPAN_METRICS = {
     "strict_precision": MetricFacts("high", precision),
     "strict_recall": MetricFacts("high", recall),
 }
+
+
+def by_type(types: Sequence[str], names: Sequence[str] | None, counts: NDArray[Any]) -> Table:
+    """Precision, recall, F1 and number of spans of each type, and over all types.
+
+    Args:
+        types: the types of spans, in the order of the counts.
+        names: unused; the names of classes.
+        counts: (types, 3), the state of the metrics.
+    """
+    rows = []
+    for name, own in [*zip(types, counts), ("all", counts.sum(axis=0))]:
+        one = own[None]
+        rows.append((name, precision(one), recall(one), f1(one), int(own[2]), int(own[1])))
+    return Table(("type", "precision", "recall", "f1", "labels", "predictions"), tuple(rows))
 
 
 def span_counts(
