@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tp_core.data.sampling.batch_sizes import BatchSizes
 
 #: Uses of a generator; two uses never share a stream of random numbers.
-ORDER, TRAIN, EVALUATION, PREPARE, TURN, BUCKET = range(6)
+ORDER, TRAIN, EVALUATION, PREPARE, TURN, BUCKET, FOLD = range(7)
 
 
 def generator(seed: int, use: int, epoch: int, index: int) -> np.random.Generator:
