@@ -65,7 +65,7 @@ def test_models_with_other_classes_are_refused_and_nothing_is_written(home: Path
 def test_texts_cannot_be_averaged_and_their_field_is_named(home: Path) -> None:
     with pytest.raises(TPError, match=r"predictions with 'tokens\[0\]\[0\]\.token' cannot be averaged, only"):
         list(tp_core.predict_ensemble([home / "masked", home / "masked_too"], ["ba [MASK]"]))
-    with pytest.raises(TPError, match="the models predict different things: .*one: label, probabilities; .*: tokens"):
+    with pytest.raises(TPError, match=r"the models predict different things: .*one: label, probabilities; .*: tokens"):
         list(tp_core.predict_ensemble([home / "one", home / "masked"], ["ba [MASK]"]))
     twice = [{"tokens": [{"token": "a", "probability": 0.5}]}, {"tokens": [{"token": "b", "probability": 0.5}]}]
     with pytest.raises(TPError, match=r"'tokens\[0\]\.token' cannot be averaged.*record 3: x: 'a'; y: 'b'"):
