@@ -85,8 +85,8 @@ def sweep(
         return
     outcome = made.run()
     tell("\n".join(outcome.lines))
-    if outcome.best is not None:
-        tell(f"best by {made.measure.name}: {' '.join(outcome.best) or 'the only combination'}")
+    if outcome.best is not None and made.search.total() > 1:
+        tell(f"best by {made.measure.name}: {' '.join(outcome.best)}")
     tell(f"{outcome.folder}: results.tsv, summary.tsv{', out_of_fold/' if made.folds is not None else ''}")
     if left := outcome.unfinished:
         names = ", ".join(f"{each.run.name} ({each.status})" for each in left[:5])

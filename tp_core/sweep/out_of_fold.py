@@ -75,7 +75,7 @@ def write_out_of_fold(models: FoldModels, path: Path, say: Say) -> dict[str, flo
     if not rows.exists():
         _write_predictions(models, rows, say)
     if not measured.exists():
-        write_whole(measured, as_json(_pooled(models, say)) + "\n")
+        write_whole(measured, as_json(_pooled(models)) + "\n")
     found = json.loads(measured.read_text(encoding="utf-8"))
     return {name: float("nan") if value is None else float(value) for name, value in found.items()}
 
@@ -109,9 +109,9 @@ def _predictions(models: FoldModels, number: int, say: Say) -> Iterator[dict[str
     return predict(loaded, given, _batch_size(models.spec))
 
 
-def _pooled(models: FoldModels, say: Say) -> dict[str, float]:
+def _pooled(models: FoldModels) -> dict[str, float]:
     """The metrics over the held-out records of all folds, each evaluated with the weights of its model."""
-    loaded, spec = models.loaded(0, say), models.spec
+    loaded, spec = models.loaded(0, _quiet), models.spec
     processor = loaded.processor
     assert processor is not None
 
@@ -119,13 +119,17 @@ def _pooled(models: FoldModels, say: Say) -> dict[str, float]:
         for number, run in enumerate(models.runs):
             if number:
                 loaded.model.load_weights(read_weights(run / "model" / "model.safetensors"))
-            rows = prepared_rows(spec, processor, models.held_out(number), say)
+            rows = prepared_rows(spec, processor, models.held_out(number))
             yield from evaluation_batches(rows, loaded.feed, _batch_size(spec), spec.train.options.seed, 0, 1)
 
     facts = set_metrics(loaded.model.spec, replace(loaded.spec, data=spec.data))
     return evaluate_batches(
         loaded.model, batches(), ProcessGroup(), loaded.device, contextlib.nullcontext, facts, processor
     )
+
+
+def _quiet(_: str) -> None:
+    """Take a message that has been printed before."""
 
 
 def _batch_size(spec: Spec) -> int:
