@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,19 @@ def jsonl(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def ended(process: runs.Run, status: int) -> str:
+    """What a sweep said, which must end with a status. Each of its runs is a new interpreter, which takes its time."""
+    found = process.wait(300)
+    assert found == status, process.said()
+    return process.said()
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a finished sweep ``folds``, two of whose four runs have failed."""
     folder = reviews.write_project(tmp_path_factory.mktemp("sweep"), steps=20, eval_every=10)
     arguments = ["train.clip_norm=null", "--grid", f"{LR}=0.05,1e30", "--folds", "2", "--parallel", "2"]
-    said = runs.run_tp(folder, "sweep", "spec.yaml", *arguments, "--run", "folds", status=1)
+    said = ended(runs.start_tp(folder, "sweep", "spec.yaml", *arguments, "--run", "folds"), 1)
     (folder / "said.txt").write_text(said)
     return folder
 
@@ -89,8 +97,7 @@ def test_a_stopped_sweep_goes_on_with_the_interrupted_runs_and_keeps_the_finishe
     log = home / "stopped" / "logs" / "steps=4000.log"
     process.wait_for(lambda: log.exists() and "step 20/4000" in log.read_text(), seconds=120)
     process.kill(signal.SIGTERM)
-    assert process.wait() == 143, process.said()
-    assert "stopped; 1 of 3 runs are finished, and the sweep goes on with --resume" in process.said()
+    assert "stopped; 1 of 3 runs are finished, and the sweep goes on with --resume" in ended(process, 143)
     assert "stopped on SIGTERM at step" in log.read_text()
     rows = [row["status"] for row in jsonl(home / "stopped" / "results.jsonl")]
     assert rows == ["finished", "stopped", "waiting"]
@@ -99,8 +106,27 @@ def test_a_stopped_sweep_goes_on_with_the_interrupted_runs_and_keeps_the_finishe
     kept = (home / "stopped" / "steps=4" / "metrics.jsonl").stat().st_mtime_ns
     process = runs.start_tp(home, *arguments, "--resume")
     process.wait_for(lambda: "resuming" in log.read_text(), seconds=60)
-    process.kill(signal.SIGINT)
-    assert process.wait() == 130, process.said()
     assert process.said().count("begins\n") == 0
     assert process.said().count("goes on\n") == 1
     assert (home / "stopped" / "steps=4" / "metrics.jsonl").stat().st_mtime_ns == kept
+    process.kill(signal.SIGINT)
+    ended(process, 130)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems do not tell a process of such an end")
+def test_the_runs_of_a_sweep_that_is_killed_save_their_state(home: Path) -> None:
+    process = runs.start_tp(home, "sweep", "spec.yaml", "--grid", "train.steps=5000", "--run", "killed")
+    log = home / "killed" / "logs" / "steps=5000.log"
+    process.wait_for(lambda: log.exists() and "step 20/5000" in log.read_text(), seconds=120)
+    process.kill(signal.SIGKILL)
+    process.wait()
+    process.wait_for(lambda: "stopped on SIGTERM at step" in log.read_text())
+
+
+def test_a_finished_sweep_is_told_again_without_training(home: Path) -> None:
+    arguments = ["sweep", "spec.yaml", "--grid", "train.steps=3", "--run", "again"]
+    first = ended(runs.start_tp(home, *arguments), 0)
+    again = ended(runs.start_tp(home, *arguments, "--resume"), 0)
+    assert again.splitlines()[-2:] == first.splitlines()[-2:]
+    assert "begins" not in again
+    assert "goes on" not in again

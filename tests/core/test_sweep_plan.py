@@ -296,6 +296,26 @@ def test_folds_of_data_that_cannot_be_divided_are_told_before_anything_trains(ho
         prepared(folds=2, settings=sets)
 
 
+def test_folds_of_a_local_source_are_those_of_the_folder_of_the_spec(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "odd.py").write_text(
+        "from typing import ClassVar\nfrom tp_core import Record, Source, SourceConfig\n"
+        "class OddConfig(SourceConfig):\n    'Odd.'\n    implementation: ClassVar[str] = 'Odd'\n"
+        "class Odd(Source):\n    def records(self, report):\n"
+        "        yield from (Record({'label': 'bad', 'text_a': 'ba'}, 'odd', line) for line in range(1, 8))\n"
+    )
+    spec = runs.read_spec(home)
+    spec["data"]["train"] = {"odd:OddConfig": {}}
+    runs.write_spec(home, spec)
+    assert len(prepared(folds=7).folds.division) == 7
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        TPError, match=f"the source 'odd:OddConfig' is in a file beside the spec; call tp sweep .*{home}"
+    ):
+        prepared_sweep(read_plan(str(home / "spec.yaml"), [], [], {"folds": 2}), False, print)
+
+
 def test_a_folder_of_something_else_is_refused(home: Path) -> None:
     made = prepared("train.seed=1,2")
     made.folder.path.mkdir(parents=True)

@@ -17,6 +17,9 @@ from tp_core.sweep.combinations import SweepRun
 #: Seconds between two looks at the processes.
 _OFTEN = 0.1
 
+#: ``PR_SET_PDEATHSIG`` of Linux.
+_PARENT_DEATH_SIGNAL = 1
+
 #: Where the system lists its NVIDIA devices, without a library.
 _DEVICES = Path("/proc/driver/nvidia/gpus")
 
@@ -82,6 +85,7 @@ class Children:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
+                preexec_fn=_dying_with_parent(),
             )
             self._children.append(_Child(run, process, slot, time.monotonic()))
 
@@ -117,6 +121,19 @@ class Children:
     def _end(self, child: _Child) -> Ended:
         self._children.remove(child)
         return Ended(child.run, int(child.process.returncode), time.monotonic() - child.began)
+
+
+def _dying_with_parent() -> Callable[[], None] | None:
+    """A function for a new process: if the sweep is killed, it gets SIGTERM. None where the system cannot do this."""
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    try:
+        prctl = ctypes.CDLL(None).prctl
+    except (OSError, AttributeError):
+        return None
+    return lambda: prctl(_PARENT_DEATH_SIGNAL, int(signal.SIGTERM))
 
 
 def cuda_devices() -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from tp_core.data.classes.options import ClassLabelOptions
@@ -15,6 +16,7 @@ from tp_core.data.sources.passed_over import PassedOver
 from tp_core.errors import TPError
 from tp_core.options.choice import Chosen
 from tp_core.spec.schema import Spec
+from tp_core.spec.sections.data import Given
 from tp_core.sweep.axes import flow
 from tp_core.sweep.plan import Plan
 
@@ -29,7 +31,7 @@ class Folds:
     """
 
     count: int
-    of: list[Any]
+    of: list[Given]
     seed: int
     stratify: str | None
     group: str | None
@@ -81,12 +83,15 @@ def folds_of(plan: Plan, spec: Spec) -> Folds | None:
     given = spec.data.options.given("train")
     if not given:
         raise TPError("--folds divides data.train, which this spec lacks")
-    of = [each.dump() if isinstance(each, Chosen) else each for each in given]
-    found = Folds(options.folds, of, options.seed, _stratify(plan, spec), options.group)
+    for each in given:
+        if isinstance(each, Chosen) and not each.portable and Path.cwd() != spec.base.resolve():
+            message = f"--folds: the source '{each.written}' is in a file beside the spec"
+            raise TPError(f"{message}; call tp sweep in that folder: {spec.base}")
+    found = Folds(options.folds, given, options.seed, _stratify(plan, spec), options.group)
     source = found.config(0, held_out=True).build()
     assert isinstance(source, Fold)
     division = source.by_rules(folder_rules(spec.data), PassedOver()).division.tolist()
-    return Folds(found.count, of, found.seed, found.stratify, found.group, division)
+    return replace(found, division=division)
 
 
 def _stratify(plan: Plan, spec: Spec) -> str | None:
