@@ -67,6 +67,8 @@ def type_of(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     names |= {EarlyStopping: "mapping, see below", Slices: "mapping of slices to options of a layer"}
     if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation is not EarlyStopping:
         return "mapping of the options below"
+    if any(isinstance(mark, Slot) and mark.paths for mark in metadata):
+        return "path or a source"
     if any(isinstance(mark, PathMark) for mark in metadata):
         return "path"
     if annotation in names:

@@ -27,6 +27,7 @@ _PUBLIC = {
     "Trainer": "tp_core.training.trainer",
     "evaluate": "tp_core.inference.evaluate",
     "predict": "tp_core.inference.predict",
+    "predict_ensemble": "tp_core.inference.ensemble",
     "generate": "tp_core.inference.generate",
     "embed": "tp_core.inference.embed",
     "retrieve": "tp_core.inference.retrieve",
@@ -112,6 +113,7 @@ if TYPE_CHECKING:
     from tp_core.errors import TPError as TPError
     from tp_core.hookspecs import hookimpl as hookimpl
     from tp_core.inference.embed import embed as embed
+    from tp_core.inference.ensemble import predict_ensemble as predict_ensemble
     from tp_core.inference.evaluate import evaluate as evaluate
     from tp_core.inference.generate import generate as generate
     from tp_core.inference.predict import predict as predict

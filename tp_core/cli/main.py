@@ -44,6 +44,7 @@ BUILT_IN = {
     "show": BuiltIn("tp_core.cli.show", "show", "Show a resolved spec, its model tree and its costs."),
     "modules": BuiltIn("tp_core.cli.modules", "modules", "List the installed modules and presets.", True),
     "preprocess": BuiltIn("tp_core.cli.preprocess", "preprocess", "Prepare the data of a spec ahead of training."),
+    "sweep": BuiltIn("tp_core.cli.sweep", "sweep", "Train and compare runs: a grid of settings, seeds and folds."),
     "evaluate": BuiltIn("tp_core.cli.evaluate", "evaluate", "Measure a trained model on labelled data."),
     "predict": BuiltIn("tp_core.cli.predict", "predict", "Predict with a trained model."),
     "generate": BuiltIn("tp_core.cli.generate", "generate", "Write texts with a trained model."),

@@ -24,16 +24,17 @@ FORMS = ("jsonl", "tsv", "csv", "parquet")
         "tp predict runs/my_bert --input masked.txt --output filled.jsonl",
         "tp predict runs/digits --input pictures/ --output predicted.csv",
         'tp predict runs/reviews --text "a fine film"',
+        "tp predict runs/seed_1 runs/seed_2 runs/seed_3 --input new.tsv --output averaged.tsv",
         "zcat new.txt.gz | tp predict runs/reviews --input - > predicted.jsonl",
         "torchrun --nproc-per-node 2 -m tp_core -- predict runs/reviews --input new.tsv --output predicted.tsv",
     )
 )
-@click.argument("model")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
 @input_options
 @result_options(FORMS)
 @model_options
 def predict(
-    model: str,
+    models: tuple[str, ...],
     sources: tuple[str, ...],
     texts: tuple[str, ...],
     input_form: str | None,
@@ -49,15 +50,18 @@ def predict(
     """Write predictions of MODEL with probabilities, one per record of the input and in the same order.
 
     Each line of a plain text file is a record, also a blank line. Each row of the output has the number of its record.
+    Of several models, the probabilities and other numbers are averaged, and the labels follow from the averages.
     """
-    with joined(model) as processes:
+    with joined(*models) as processes:
         inputs, form = Inputs(sources, texts, input_form, columns), form_of_output(output, output_form, FORMS)
         path, say = new_file(output, overwrite, processes), speaker(processes)
         from tp_core.artifacts.load import load_model
+        from tp_core.inference.ensemble import predict_ensemble
         from tp_core.inference.predict import predict as run
         from tp_core.inference.predict import skips
 
-        loaded = load_model(model, device, say, data_set, processes)
+        every = [load_model(model, device, say, data_set, processes) for model in models]
+        loaded = every[0]
         rows, skip = Numbered(keep if processes.first else ()), skips(loaded)
         named = new_columns(columns, loaded)
         records = rows.records(inputs.records(named, skip, new_rules(named, loaded), say))
@@ -67,7 +71,12 @@ def predict(
             row_file(file, path, form, skip) as written,
             counting("predict", processes.first and not on_terminal(path)) as done,
         ):
-            for prediction in run(loaded, records, batch_size, processes=processes, done=done):
+            made = (
+                run(loaded, records, batch_size, processes=processes, done=done)
+                if len(every) == 1
+                else predict_ensemble(every, records, batch_size, processes=processes, done=done)
+            )
+            for prediction in made:
                 written.write(rows.row(prediction))
                 count += 1
                 errors += [prediction["error"]] if "error" in prediction else []

@@ -55,19 +55,19 @@ def linger() -> None:
 
 
 @contextlib.contextmanager
-def joined(model: str) -> Iterator[Processes]:
+def joined(*models: str) -> Iterator[Processes]:
     """A context in which a command shares its work with the other processes of torchrun.
 
     Without torchrun, it imports nothing. Running out of memory becomes a :class:`TPError`.
 
     Args:
-        model: the folder of a model, if any. If it does not exist, the error is raised before the processes connect.
+        models: the folders of models, if any. If one does not exist, the error is raised before the processes connect.
     """
     if world_size() > 1:
         from tp_core.artifacts.find import find_model
 
         try:
-            if model:
+            for model in filter(None, models):
                 find_model(model)
         except TPError as error:
             raise start_error(error) from None

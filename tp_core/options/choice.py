@@ -26,10 +26,13 @@ class Slot(NamedTuple):
     Attributes:
         base: common base class of the modules' configs.
         many: True if the option chooses several modules.
+        paths: True if the option holds data inputs, as ``data.train`` does: a path, the choice of a module, or a list
+            of these. Its value is a list of texts and choices.
     """
 
     base: "type[ModuleConfig]"
     many: bool = False
+    paths: bool = False
 
     @property
     def kind(self) -> str:
@@ -38,7 +41,7 @@ class Slot(NamedTuple):
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            partial(_validated, self.base),
+            partial(_validated, self),
             serialization=core_schema.plain_serializer_function_ser_schema(_dumped, info_arg=True),
         )
 
@@ -135,7 +138,9 @@ class Chosen(Generic[C]):
 _SLOTS: "WeakKeyDictionary[type[BaseModel], dict[str, Slot]]" = WeakKeyDictionary()
 
 
-def _dumped(chosen: Chosen[Any], info: SerializationInfo) -> dict[str, Any]:
+def _dumped(chosen: Chosen[Any] | str, info: SerializationInfo) -> dict[str, Any] | str:
+    if isinstance(chosen, str):
+        return chosen
     return {chosen.written: chosen.config.model_dump(mode="json", exclude_unset=info.exclude_unset)}
 
 
@@ -158,7 +163,7 @@ def _slot(annotation: Any) -> Slot | None:
     if isinstance(annotation, Slot):
         return annotation
     found = next((slot for each in get_args(annotation) if (slot := _slot(each))), None)
-    return found and found._replace(many=found.many or get_origin(annotation) is list)
+    return found and found._replace(many=not found.paths and (found.many or get_origin(annotation) is list))
 
 
 def _said_once(config: "ModuleConfig", options: dict[str, Any], around: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,7 +174,10 @@ def _said_once(config: "ModuleConfig", options: dict[str, Any], around: Mapping[
         chosen, written = getattr(config, option), options[option]
         several = isinstance(written, list)
         pairs = zip(chosen, written) if several else [(chosen, written)] if chosen is not None else []
-        changed = [{name: _alone(each, inner, passed) for name, inner in one.items()} for each, one in pairs]
+        changed = [
+            one if isinstance(one, str) else {name: _alone(each, inner, passed) for name, inner in one.items()}
+            for each, one in pairs
+        ]
         found[option] = changed if several else changed[0] if changed else written
     return found
 
@@ -180,10 +188,11 @@ def _alone(chosen: Chosen[Any], options: dict[str, Any], passed: Mapping[str, An
 
 
 def choices_in(config: BaseModel) -> Iterator[tuple[str, Chosen[Any]]]:
-    """The modules that the options choose, each with its option."""
+    """The modules that the options choose, each with its option; paths beside them are left out."""
     for option in slots_of(type(config)):
         value = getattr(config, option)
-        yield from ((option, each) for each in (value if isinstance(value, list) else [value]) if each is not None)
+        several = value if isinstance(value, list) else [value]
+        yield from ((option, each) for each in several if each is not None and not isinstance(each, str))
     for _, layer in slices.distinct() if (slices := _slices(config)) else ():
         yield from choices_in(layer)
 
@@ -225,6 +234,8 @@ def with_choices(
     def changed(value: Any) -> Any:
         if isinstance(value, list):
             return [changed(each) for each in value]
+        if isinstance(value, str):
+            return value
         inner = with_choices(value, change, labels)
         return change(inner) or inner
 
@@ -272,10 +283,12 @@ def _complete(config: "type[Choosing]", options: Any, info: ValidationInfo) -> A
     around = info.context if isinstance(info.context, _Defaults) else {}
     defaults = _Defaults({**around, **{name: given[name] for name in config.passed_on if given[name] is not None}})
 
-    def wrapped(value: Any) -> Any:
-        return [_Given(each, defaults) for each in value] if isinstance(value, list) else _Given(value, defaults)
+    def wrapped(value: Any, slot: Slot) -> Any:
+        if isinstance(value, list):
+            return [wrapped(each, slot) for each in value]
+        return value if slot.paths and isinstance(value, str) else _Given(value, defaults)
 
-    return {**options, **{name: wrapped(given[name]) for name in slots if given[name] is not None}}
+    return {**options, **{name: wrapped(given[name], slots[name]) for name in slots if given[name] is not None}}
 
 
 def usual(config: type[BaseModel], option: str) -> Any:
@@ -284,11 +297,16 @@ def usual(config: type[BaseModel], option: str) -> Any:
     return None if value is PydanticUndefined else value
 
 
-def _validated(base: "type[ModuleConfig]", given: Any) -> Chosen[Any]:
+def _validated(slot: Slot, given: Any) -> Chosen[Any] | str:
     value, defaults = given if isinstance(given, _Given) else (given, _Defaults())
+    if slot.paths and isinstance(value, str):
+        return value
     if isinstance(value, BaseModel):
         value = chosen_of(value)
-    found = value if isinstance(value, Chosen) else _found(base.kind, value, defaults)
+    if slot.paths and not isinstance(value, (Chosen, Mapping)):
+        raise ValueError(f"expected a path, or a {slot.kind} as {{name: {{options}}}}, got {value!r}")
+    found = value if isinstance(value, Chosen) else _found(slot.kind, value, defaults)
+    base = slot.base
     if not found.missing and not isinstance(found.config, base):
         raise ValueError(f"expected a module whose options are a {base.__name__}, got a {type(found.config).__name__}")
     return found

@@ -124,7 +124,7 @@ def _options(model: type[BaseModel], name: str, definitions: dict[str, Schema]) 
     for each in schema.get("properties", {}).values():
         each.pop("title", None)
     for option, slot in slots_of(model).items():
-        choice = _nullable(_ref(f"{slot.kind}_list" if slot.many else slot.kind))
+        choice = _nullable(_ref(f"{slot.kind}_list" if slot.many or slot.paths else slot.kind))
         kept = {key: each for key, each in schema["properties"][option].items() if key in ("description", "default")}
         schema["properties"][option] = choice | kept
     if sliced := getattr(model, "sliced", ""):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tp_core.data.sampling.batch_sizes import BatchSizes
 
 #: Uses of a generator; two uses never share a stream of random numbers.
-ORDER, TRAIN, EVALUATION, PREPARE, TURN, BUCKET, BALANCE = range(7)
+ORDER, TRAIN, EVALUATION, PREPARE, TURN, BUCKET, BALANCE, FOLD = range(8)
 
 
 def generator(seed: int, use: int, epoch: int, index: int) -> np.random.Generator:

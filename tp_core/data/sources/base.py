@@ -100,6 +100,17 @@ class Source(ABC):
 
     # The following methods are for the common reader of all sources.
 
+    def by_rules(self, rules: FolderRules, passed: PassedOver) -> Source:
+        """The source with the rules for the files of folders. Only a source that reads other sources uses them.
+
+        Args:
+            passed: counts the skipped files.
+
+        Raises:
+            DataError: one of the other sources does not exist.
+        """
+        return self
+
     def heading(self) -> str:
         """Everything besides file contents that determines the records."""
         paths = {option.partition(".")[0] for option in paths_in(self.config)}

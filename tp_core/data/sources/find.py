@@ -47,18 +47,23 @@ def find_sources(
         elif isinstance(config := each.config, FileConfig):
             found += [file for path in expand(config.path) for file in _of_form(config, path, rules, counted)]
         else:
-            found.append(built_by(config, Source))  # type: ignore[type-abstract]
+            source = built_by(config, Source)  # type: ignore[type-abstract]
+            found.append(source.by_rules(rules, counted))
     _label([each for each in found if isinstance(each, FileSource)], rules, counted)
     return found
 
 
 def paths_of(given: Sequence[Given]) -> list[str]:
-    """The paths of the inputs that are files of our own formats."""
-    configs = [each if isinstance(each, str) else each.config for each in given]
-    own = [
-        [each] if isinstance(each, str) else expand(each.path) for each in configs if isinstance(each, str | FileConfig)
-    ]
-    return [path for paths in own for path in paths]
+    """The paths of the inputs that are files of our own formats, also of those that another source reads."""
+    found: list[str] = []
+    for each in given:
+        if isinstance(each, str):
+            found += expand(each)
+        elif isinstance(each.config, FileConfig):
+            found += expand(each.config.path)
+        else:
+            found += paths_of(each.config.inputs())
+    return found
 
 
 def _at(path: str, rules: FolderRules, passed: PassedOver, named: str = "") -> list[FileSource]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tp_core import discovery
-from tp_core.options.choice import Chosen, label_makers
+from tp_core.options.choice import Chosen, choices_in, label_makers
 from tp_core.options.processor import ProcessorConfig
 from tp_core.options.source import SourceConfig
 from tp_core.spec.checks.files import expand, no_folder, unusable
@@ -90,7 +90,7 @@ def _unbalanced(processor: Chosen[ProcessorConfig], labels: Mapping[str, str]) -
 
 
 def check_source(chosen: Chosen[SourceConfig], root: Node, problems: Problems) -> None:
-    """Report problems with the files of a source, and its other missing requirements."""
+    """Report problems with the files of a source and of the sources that it reads, and other missing requirements."""
     found = [
         (option, message)
         for option, path in files_of(chosen.config).items()
@@ -99,6 +99,8 @@ def check_source(chosen: Chosen[SourceConfig], root: Node, problems: Problems) -
     for option, message in found or listed(chosen.config, "check_data"):
         name = option.partition(".")[0]  # without the index of a file in a list
         problems.add(f"{chosen.path}.{option}".removesuffix("."), message, node_of(root, chosen, name))
+    for _, inner in choices_in(chosen.config):
+        check_source(inner, root, problems)
 
 
 def check_run(spec: Spec, resume: bool = False, checkpoint: bool = False) -> None:

@@ -18,7 +18,7 @@ from tp_core.spec.choices.validate import Default, validate
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.hints.key_hints import hint
 from tp_core.spec.trained.use import in_use
-from tp_core.spec.tree.canonical import instance_name, shelf, slot
+from tp_core.spec.tree.canonical import instance_name, shelf, slot, sources
 from tp_core.spec.tree.nodes import Node, as_node
 
 
@@ -117,14 +117,25 @@ class Choices:
 
     def _chosen(self, option: str, slot_: Slot, given: Default, defaults: Mapping[str, Default]) -> Any:
         try:
+            if slot_.paths:
+                return self._inputs(option, slot_, sources(given.node, given.path), given.path, defaults)
             canonical = shelf(given.node, given.path) if slot_.many else slot(given.node, given.path)
         except SpecError as error:
             self.problems += error.problems
             self.problems.unknown_modules = True
-            return [] if slot_.many else _unknown(slot_.kind, given.path)
+            return [] if slot_.many or slot_.paths else _unknown(slot_.kind, given.path)
         nodes = canonical.items if slot_.many else [canonical]
         found = [self._one(option, slot_, each, given.path, defaults) for each in nodes]
         return found if slot_.many else found[0]
+
+    def _inputs(self, option: str, slot_: Slot, node: Node, path: str, defaults: Mapping[str, Default]) -> list[Any]:
+        """Data inputs: paths unchanged, and the chosen modules."""
+        if not isinstance(node.value, list):
+            return [self._one(option, slot_, node, path, defaults) if node.mapping else node.value]
+        return [
+            self._one(option, slot_, each, f"{path}[{number}]", defaults) if each.mapping else each.value
+            for number, each in enumerate(node.items)
+        ]
 
     def _one(self, option: str, slot_: Slot, node: Node, path: str, defaults: Mapping[str, Default]) -> Chosen[Any]:
         own = Problems()

@@ -85,7 +85,9 @@ def resolve_paths(model: type[BaseModel], plain: dict[str, Any], nodes: Mapping[
         if isinstance(value, str):
             plain[name] = absolute(value, base)
         elif isinstance(value, list):
-            bases = [item.origin.base for item in nodes[name].items]  # the items of a list may come from several files
+            node = nodes[name]
+            items = node.items if isinstance(node.value, list) else [node]
+            bases = [item.origin.base for item in items]  # the items of a list may come from several files
             plain[name] = [absolute(v, base) if isinstance(v, str) else v for v, base in zip(value, bases, strict=True)]
     return plain
 

@@ -1,0 +1,133 @@
+"""Predictions of several models are averaged, and what cannot be averaged is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tp_core
+from tests.core import reviews, runs
+from tp_core import TPError, load_spec
+from tp_core.inference.ensemble import averaged
+
+TEXTS = [f"{first} {second}" for first in runs.WORDS[:8] for second in runs.WORDS[-5:]]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with models: ``one``, ``two``, ``other`` with another order of classes, and two of masked tokens."""
+    folder = reviews.write_project(tmp_path_factory.mktemp("ensemble"))
+    runs.write_corpus(folder / "corpus.txt", 5)
+    masked = ["model.target=[mlm]", "data.processor=bert", f"data.train={folder}/corpus.txt", "data.eval=null"]
+    masked += ["data.processor.bert.max_length=16"]
+    other = ["data.processor.cls.labels=[good, bad]"]
+    settings = {"one": [], "two": ["train.seed=1"], "other": other, "masked": masked}
+    for run, own in (settings | {"masked_too": [*masked, "train.seed=1"]}).items():
+        tp_core.train(load_spec(folder / "spec.yaml", own), folder / run)
+    (folder / "new.txt").write_text("".join(f"{text}\n" for text in TEXTS))
+    return folder
+
+
+def test_probabilities_are_averaged_and_labels_follow(home: Path) -> None:
+    one, two = (list(tp_core.predict(home / run, TEXTS)) for run in ("one", "two"))
+    both = list(tp_core.predict_ensemble([home / "one", home / "two"], TEXTS, batch_size=7))
+    assert len(both) == len(TEXTS)
+    assert len({each["label"] for each in both}) == 2
+    for first, second, found in zip(one, two, both):
+        mean = np.mean([list(each["probabilities"].values()) for each in (first, second)], axis=0)
+        np.testing.assert_allclose(list(found["probabilities"].values()), mean, atol=1e-6)
+        assert found["label"] == ["bad", "good"][int(mean.argmax())]
+    assert any(a["label"] != b["label"] for a, b in zip(one, two)), "the models agree on every text"
+
+
+def test_the_command_averages_and_gives_each_record_its_row_also_in_two_processes(home: Path) -> None:
+    command = ["predict", "one", "two", "--input", "new.txt", "--output"]
+    said = runs.run_tp(home, *command, "one.jsonl")
+    assert f"{len(TEXTS)} predictions in one.jsonl" in said
+    runs.run_group(home, *command, "pair.jsonl")
+    rows = [json.loads(line) for line in (home / "one.jsonl").read_text().splitlines()]
+    expected = list(tp_core.predict_ensemble([home / "one", home / "two"], TEXTS))
+    assert [row.pop("row") for row in rows] == list(range(1, len(TEXTS) + 1))
+    assert rows == expected
+    assert (home / "pair.jsonl").read_text() == (home / "one.jsonl").read_text()
+
+
+def test_models_with_other_classes_are_refused_and_nothing_is_written(home: Path) -> None:
+    said = runs.run_tp(home, "predict", "one", "other", "--input", "new.txt", "--output", "no.jsonl", status=2)
+    assert "error: the models have different classes, or in another order: one/model: bad, good; other/model: " in said
+    assert not (home / "no.jsonl").exists()
+
+
+def test_texts_cannot_be_averaged_and_their_field_is_named(home: Path) -> None:
+    with pytest.raises(TPError, match=r"predictions with 'tokens\[0\]\[0\]\.token' cannot be averaged, only"):
+        list(tp_core.predict_ensemble([home / "masked", home / "masked_too"], ["ba [MASK]"]))
+    with pytest.raises(TPError, match=r"the models predict different things: .*one: label, probabilities; .*: tokens"):
+        list(tp_core.predict_ensemble([home / "one", home / "masked"], ["ba [MASK]"]))
+    twice = [{"tokens": [{"token": "a", "probability": 0.5}]}, {"tokens": [{"token": "b", "probability": 0.5}]}]
+    with pytest.raises(TPError, match=r"'tokens\[0\]\.token' cannot be averaged.*record 3: x: 'a'; y: 'b'"):
+        averaged(twice, ["x", "y"], 3)
+
+
+def test_one_folder_is_no_list_of_models(home: Path) -> None:
+    for wrong in (str(home / "one"), [], home / "one"):
+        with pytest.raises(TPError, match="expected a list of models"):
+            next(tp_core.predict_ensemble(wrong, TEXTS))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("predictions", "expected"),
+    [
+        ([{"similarity": 0.25}, {"similarity": 0.75}], {"similarity": 0.5}),
+        ([{"value": [1.0, 2.0]}, {"value": [3.0, 5.0]}], {"value": [2.0, 3.5]}),
+        (
+            [{"label": 0, "probabilities": [0.6, 0.4]}, {"label": 1, "probabilities": [0.1, 0.9]}],
+            {"label": 1, "probabilities": [0.35, 0.65]},
+        ),
+        (
+            [
+                {"labels": ["a"], "probabilities": {"a": 0.75, "b": 0.25}},
+                {"labels": ["a", "b"], "probabilities": {"a": 0.5, "b": 0.875}},
+            ],
+            {"labels": ["a", "b"], "probabilities": {"a": 0.625, "b": 0.5625}},
+        ),
+        (
+            [
+                {"image": "/a.png", "x": {"label": "n", "probabilities": {"n": 1.0, "m": 0.0}}, "y": {"score": 1.0}},
+                {"image": "/a.png", "x": {"label": "m", "probabilities": {"n": 0.25, "m": 0.75}}, "y": {"score": 2.0}},
+            ],
+            {"image": "/a.png", "x": {"label": "n", "probabilities": {"n": 0.625, "m": 0.375}}, "y": {"score": 1.5}},
+        ),
+    ],
+)
+def test_numbers_are_averaged_wherever_they_are(predictions: list[dict[str, Any]], expected: dict[str, Any]) -> None:
+    assert averaged(predictions, ["x", "y"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("predictions", "message"),
+    [
+        ([{"text": "a"}, {"text": "b"}], "predictions with 'text' cannot be averaged, only probabilities"),
+        ([{"start": 3}, {"start": 4}], "predictions with 'start' cannot be averaged"),
+        ([{"units": [1, 2]}, {"units": [1]}], "predictions with 'units' cannot be averaged"),
+        ([{"label": 0, "probabilities": [1.0]}, {"label": 0, "probabilities": [0.5, 0.5]}], "different classes.*: 1; "),
+        ([{"a": 0.5}, {"b": 0.5}], "the models predict different things: x: a; y: b"),
+        (
+            [{"labels": ["a"], "probabilities": {"a": 0.4}}, {"labels": [], "probabilities": {"a": 0.1}}],
+            "predictions with 'labels' cannot be averaged",  # a threshold that is not known here
+        ),
+        (
+            [
+                {"label": "b", "probabilities": {"a": 0.6, "b": 0.4}},
+                {"label": "a", "probabilities": {"a": 1.0, "b": 0.0}},
+            ],
+            "predictions with 'label' cannot be averaged",
+        ),
+    ],
+)
+def test_what_cannot_be_averaged_is_named(predictions: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(TPError, match=message):
+        averaged(predictions, ["x", "y"])
