@@ -68,6 +68,10 @@ class ProcessorConfig(ModuleConfig):
         """
         return {}
 
+    def class_names(self, target: str = "") -> list[str] | None:
+        """The names of a target's classes, in order; None if the processor has no classes, or they have no names."""
+        return None
+
     def class_column(self, labels: Mapping[str, str], target: str | None = None) -> str | None:
         """Column of the prepared rows with the class number of each instance; None if there is no such column.
 

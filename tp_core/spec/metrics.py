@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
-from tp_core.data.classes.options import ClassLabelOptions
 from tp_core.metrics.facts import MetricFacts
 from tp_core.metrics.tables import TableFacts
 from tp_core.options.base import Problem
@@ -75,7 +74,7 @@ def set_tables(spec: Spec, own: Spec) -> dict[str, tuple[TableFacts, list[str] |
     for target in own.model.targets:
         name = target.instance_name
         names = None
-        if isinstance(processor, ClassLabelOptions):
+        if processor is not None:
             names = processor.class_names(name if name in own.data.options.labels else "")
         declared = target.config.tables(context_of(spec, target.config.stream or "", side="target"))
         found |= {f"{name}/{table}": (facts, names) for table, facts in declared.items()}
