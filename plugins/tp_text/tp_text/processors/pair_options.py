@@ -1,6 +1,6 @@
 """Options of pairs of texts in two streams. Torch-free."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -25,8 +25,8 @@ class PairProcessorConfig(ClassificationProcessorConfig):
     )
     labelled: bool = Field(False, description="each pair has a class label (field label) for the target cls")
 
-    def class_column(self, labels: Mapping[str, str], target: str | None = None) -> str | None:
-        return super().class_column(labels, target) if self.labelled else None
+    def class_column(self, data: DataContext, target: str | None = None) -> str | None:
+        return super().class_column(data, target) if self.labelled else None
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         fields = super().provides(context)
