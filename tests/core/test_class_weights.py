@@ -85,6 +85,19 @@ def test_certain_probabilities_cost_what_their_class_numbers_cost(tmp_path: Path
     assert worst(soft.outputs["cls"].denominator, hard.outputs["cls"].denominator) < 1e-6
 
 
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_probabilities_of_samples_without_a_class_do_not_count(tmp_path: Path, weights: list[float] | None) -> None:
+    model, ids = model_of(tmp_path, class_weights=weights, label_smoothing=0.1), tokens(4, 6)
+    soft = torch.rand(4, CLASSES, generator=torch.Generator().manual_seed(3)).softmax(dim=-1)
+    labels = {"labels": soft, "classes": torch.tensor([1, IGNORE, 3, IGNORE])}
+    some = model(batch_of({"cls": labels}, input_ids=ids))
+    kept = {name: value[[0, 2]] for name, value in labels.items()}
+    expected = model(batch_of({"cls": kept}, input_ids=ids[[0, 2]]))
+    assert worst(some.loss, expected.loss) < 1e-6
+    assert worst(some.outputs["cls"].denominator, expected.outputs["cls"].denominator) < 1e-6
+    assert torch.equal(some.metrics["cls/accuracy"], expected.metrics["cls/accuracy"])
+
+
 def test_equal_weights_change_nothing_whatever_their_size(tmp_path: Path) -> None:
     labels = {"cls": {"labels": torch.tensor([0, 3, 1])}}
     plain = model_of(tmp_path)(batch_of(labels, input_ids=tokens(3, 6))).loss

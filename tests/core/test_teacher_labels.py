@@ -299,6 +299,12 @@ def test_one_field_cannot_be_for_the_labels_of_several_targets(home: Path) -> No
     )
 
 
+def test_a_teachers_field_needs_the_number_of_classes(home: Path) -> None:
+    changes = ["model.target=[mlm]", "data.processor={cls_mlm: {probabilities: p}}"]
+    with pytest.raises(SpecError, match="probabilities: needs the number of classes, but no target has num_labels"):
+        load_spec(home / "spec.yaml", changes)
+
+
 def test_an_export_with_a_teachers_field_predicts_and_evaluates_without_it(home: Path) -> None:
     spec = load_spec(home / "spec.yaml", taught(home))
     check_run(spec)

@@ -16,6 +16,7 @@ from tests.crossmodal.pictures import VOCABULARY, captioned, context, png, repor
 from tp_core.data.sampling.order import TRAIN, generator
 from tp_core.errors import DataError, TPError
 from tp_core.interfaces import IGNORE, Processor, Record, Rows, Sample
+from tp_core.options.context import BuildContext
 from tp_core.testing import check_module
 from tp_crossmodal.processors.image_text_options import ImageTextProcessorConfig, RegionTextProcessorConfig
 from tp_crossmodal.processors.image_text_pair_options import ImageTextPairProcessorConfig, RegionTextPairProcessorConfig
@@ -92,6 +93,22 @@ def test_a_picture_of_the_same_text_is_no_mismatch(tmp_path: Path) -> None:
     rows = rows_of(processor, records, tmp_path)
     drawn = many(processor, rows)
     assert {shade_of(sample) for index, sample in drawn if index < 7 and not sample["itm"]} == {7}
+
+
+def test_a_text_with_another_picture_has_no_probabilities_of_the_teacher(tmp_path: Path) -> None:
+    config = ImageTextProcessorConfig(probabilities="taught", labels={0: "even", 1: "odd"})
+    processor = config.build(context("itm", "cls"), tokenizer(tmp_path))
+    records = [{**record, "taught": [0.25, 0.75]} for record in captioned()]
+    drawn = [sample for _, sample in many(processor, rows_of(processor, records, tmp_path), epochs=4)]
+    labels = processor.collate(drawn).labels
+    own = labels["itm"]["labels"] == 1
+    assert 0 < own.sum() < len(own)
+    assert torch.equal(labels["cls"]["classes"] != IGNORE, own)
+    assert torch.equal(labels["cls"]["labels"][own], torch.tensor([0.25, 0.75]).expand(int(own.sum()), 2))
+    off = ImageTextProcessorConfig(probabilities="taught", labelled=False)
+    assert ("probabilities", "is for the classes of labelled records, but labelled is false") in [
+        tuple(problem) for problem in off.check(BuildContext())
+    ]
 
 
 def test_with_both_tasks_each_sample_is_for_one_and_its_words_do_not_tell_which_pair_it_is(tmp_path: Path) -> None:

@@ -72,21 +72,16 @@ class ProcessorConfig(ModuleConfig):
         """The names of a target's classes, in order; None if the processor has no classes, or they have no names."""
         return None
 
-    def class_column(self, labels: Mapping[str, str], target: str | None = None) -> str | None:
+    def class_column(self, data: DataContext, target: str | None = None) -> str | None:
         """Column of the prepared rows with the class number of each instance; None if there is no such column.
 
         Args:
-            labels: target → column of the data (``data.labels``).
             target: name of a target; None for the only label of the data.
         """
         return None
 
-    def check_rows(self, rows: "Rows", labels: Mapping[str, str]) -> Iterator[Problem]:
-        """Yield options that the prepared training rows do not fit, such as an optional field that no record has.
-
-        Args:
-            labels: target → column of the data (``data.labels``).
-        """
+    def check_rows(self, rows: "Rows", data: DataContext) -> Iterator[Problem]:
+        """Yield options that the prepared training rows do not fit, such as an optional field that no record has."""
         yield from ()
 
     def check_data(self) -> Iterator[Problem]:

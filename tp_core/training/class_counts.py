@@ -49,7 +49,8 @@ def with_class_counts(spec: Spec, sets: Sequence[DataSet]) -> Spec:
             raise TPError(f"{chosen.path}.class_counts: {message}")
         return replace(chosen, config=config.model_copy(update={"class_counts": found}))
 
-    return replaced(spec, counted)
+    balanced = [getattr(target.config, "class_weights", None) == "balanced" for target in spec.model.targets]
+    return replaced(spec, counted) if any(balanced) else spec
 
 
 def _counts(spec: Spec, sets: Sequence[DataSet], target: str, classes: int) -> NDArray[np.int64]:
@@ -60,7 +61,7 @@ def _counts(spec: Spec, sets: Sequence[DataSet], target: str, classes: int) -> N
         processor = own.data.processor
         if processor is None or target not in [each.instance_name for each in own.model.targets]:
             continue
-        column = processor.config.class_column(own.data.options.labels, target)
+        column = processor.config.class_column(data_context(own), target)
         if column is not None:
             total += np.bincount(data.rows.integers(column), minlength=classes)[:classes]
     return total

@@ -13,6 +13,7 @@ from tp_core.errors import DataError
 from tp_core.interfaces import Tokenizer
 from tp_core.processes.agreement import first_then_others
 from tp_core.processes.group import ProcessGroup
+from tp_core.spec.context import data_context
 from tp_core.spec.schema import Spec
 from tp_core.training.class_counts import tell_balance
 from tp_core.training.contents import data_place
@@ -41,11 +42,11 @@ def data_sets(
                 own, processor, own.data.options.given("train"), say, contents[data_place(name, "train")]
             )
             assert own.data.processor is not None
-            config, given = own.data.processor.config, own.data.options
-            for problem in config.check_rows(rows, given.labels):
+            config, given, context = own.data.processor.config, own.data.options, data_context(own)
+            for problem in config.check_rows(rows, context):
                 raise DataError(f"{own.data.processor.path}.{problem.option}: {problem.message}")
             feed = Feed(processor, route_of(spec, name))
-            classes = config.class_column(given.labels)
+            classes = config.class_column(context)
             data = DataSet(name, rows, feed, share, given.bucket, config.length_column, given.balance, classes)
             tell_balance(spec, data, say)
             training.append(data)

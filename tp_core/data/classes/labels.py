@@ -17,7 +17,7 @@ from tp_core.data.classes.options import ClassLabelOptions, label_column, probab
 from tp_core.data.classes.teacher import TeacherProbabilities
 from tp_core.data.fields import missing_field
 from tp_core.data.sources.columns import listed
-from tp_core.errors import DataError
+from tp_core.errors import DataError, TPError
 from tp_core.interfaces import IGNORE, Inputs, Record, Rows, Sample
 from tp_core.options.context import DataContext
 from tp_core.suggest import did_you_mean
@@ -42,6 +42,9 @@ class RecordClasses:
 
     Args:
         option: the spec option that lists the names, for messages.
+
+    Raises:
+        TPError: there is a field of a teacher, but the number of classes is unknown.
     """
 
     def __init__(self, config: ClassLabelOptions, data: DataContext, option: str) -> None:
@@ -53,8 +56,9 @@ class RecordClasses:
         self._soft_weight = config.soft_weight
         self._teachers: dict[str, TeacherProbabilities] = {}
         for target, labels in self.each.items():
-            field = config.teacher_field(target)
-            if field is not None and labels.count is not None:
+            if (field := config.teacher_field(target)) is not None:
+                if labels.count is None:  # a check of the spec reports it
+                    raise TPError(f"'{field.name}' cannot be read, because the number of classes is unknown")
                 self._teachers[target] = TeacherProbabilities(field, labels.names, labels.count, config.temperature)
 
     @property
@@ -104,6 +108,11 @@ class RecordClasses:
         """The labels of a row, by column."""
         return {column: rows.get(column, index) for column in self.columns}
 
+    def ignored(self) -> dict[str, Any]:
+        """The columns of a sample without a label in training, such as a text with another picture."""
+        found: dict[str, Any] = {label_column(target): IGNORE for target in self.each}
+        return found | {probability_column(target): np.zeros(0, np.float32) for target in self._teachers}
+
     def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
         """The labels of a batch, as :class:`tp_core.modules.targets.class_loss.ClassLoss` reads them.
 
@@ -118,7 +127,7 @@ class RecordClasses:
         teacher, soft = self._teachers.get(target), probability_column(target)
         if teacher is None or not all(soft in sample for sample in samples):
             return {"labels": classes}
-        probabilities = torch.nn.functional.one_hot(classes, teacher.count).float()
+        probabilities = torch.nn.functional.one_hot(classes.clamp(min=0), teacher.count).float()
         for row, sample in enumerate(samples):
             if len(sample[soft]):
                 probabilities[row] = torch.tensor(sample[soft])

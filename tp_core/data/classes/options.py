@@ -115,14 +115,14 @@ class ClassLabelOptions(ProcessorConfig):
         own = self._of_targets()
         return self.labels if own is None else own.get(target)  # type: ignore[return-value]
 
-    def class_column(self, labels: Mapping[str, str], target: str | None = None) -> str | None:
+    def class_column(self, data: DataContext, target: str | None = None) -> str | None:
         if target is None:
-            return label_column(next(iter(labels), "")) if len(labels) < 2 else None
-        return label_column(target if target in labels else "")
+            return label_column(next(iter(data.labels), "")) if len(data.labels) < 2 else None
+        return label_column(target if target in data.labels else "")
 
-    def check_rows(self, rows: "Rows", labels: Mapping[str, str]) -> Iterator[Problem]:
-        yield from super().check_rows(rows, labels)
-        for target in labels or ("",):
+    def check_rows(self, rows: "Rows", data: DataContext) -> Iterator[Problem]:
+        yield from super().check_rows(rows, data)
+        for target in data.labels or ("",):
             teacher = self.teacher_field(target)
             if teacher is not None and not rows.lengths(probability_column(target)).any():
                 option = "logits" if teacher.logits else "probabilities"

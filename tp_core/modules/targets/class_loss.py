@@ -24,7 +24,7 @@ def class_predictions(logits: Tensor) -> list[dict[str, Any]]:
 
 def labelled(labels: Inputs) -> Tensor:
     """A mask of the samples that have a label, (batch,) bool; for ``labels`` see :class:`ClassLoss`."""
-    given: Tensor = labels["labels"]
+    given: Tensor = labels.get("classes", labels["labels"])
     return given != IGNORE if given.dim() == 1 else torch.ones_like(given[:, 0], dtype=torch.bool)
 
 
@@ -43,8 +43,8 @@ class ClassLoss(nn.Module):
 
     - ``labels``: (batch,) class numbers, ``IGNORE`` for samples without a label; or (batch, classes) probabilities, of
       mixed samples or from a teacher.
-    - ``classes``: (batch,) class numbers for metrics, in addition to probabilities. Without it, metrics use the most
-      probable class.
+    - ``classes``: (batch,) class numbers for metrics, in addition to probabilities; ``IGNORE`` for samples without a
+      label, whose probabilities do not count. Without it, metrics use the most probable class.
 
     With class weights ``w``, the loss of a sample with the probabilities ``y`` is ``-Σ w_c · y_c · log p_c``, and its
     part of the denominator is ``Σ w_c · y_c``, the expected weight of its label. For class numbers, this is
@@ -73,17 +73,19 @@ class ClassLoss(nn.Module):
         if self.weights is None:
             return labelled(labels).sum().float()
         if given.dim() > 1:
-            return (given.float() @ self.weights).sum()
+            expected = (given.float() * self.weights).sum(dim=-1)  # no matrix product: autocast would round it
+            return torch.where(labelled(labels), expected, 0.0).sum()
         return torch.where(given != IGNORE, self.weights[given.clamp(min=0)], 0.0).sum()
 
     def forward(self, logits: Tensor, labels: Inputs) -> Tensor:
         """The sum of the losses of the samples that have a label, a scalar, for logits (batch, classes)."""
         given: Tensor = labels["labels"]
         self._need_weights(given)
-        smoothing = self.config.label_smoothing
-        return F.cross_entropy(
-            logits.float(), given, self.weights, ignore_index=IGNORE, reduction="sum", label_smoothing=smoothing
-        )
+        options: dict[str, Any] = {"weight": self.weights, "label_smoothing": self.config.label_smoothing}
+        if "classes" in labels:
+            each = F.cross_entropy(logits.float(), given, reduction="none", **options)
+            return torch.where(labelled(labels), each, 0.0).sum()
+        return F.cross_entropy(logits.float(), given, ignore_index=IGNORE, reduction="sum", **options)
 
     def metrics(self, logits: Tensor, labels: Inputs) -> dict[str, MetricState]:
         """The metrics of the options, for logits (batch, classes)."""

@@ -119,12 +119,14 @@ class ClassTargetConfig(TargetConfig):
 
     def _check_counting(self, spec: "Spec") -> Iterator[Problem]:
         """Yield a problem for each processor that feeds this target without labels that could be counted."""
+        from tp_core.spec.context import data_context
+
         for part in spec.sets().values():
             own = [target for target in part.model.targets if target.config is self]
             processor = part.data.processor
             if own and processor is not None:
                 name = own[0].instance_name
-                if processor.config.class_column(part.data.options.labels, name) is None:
+                if processor.config.class_column(data_context(part), name) is None:
                     message = f"counts the classes of the training data, and the processor '{processor.name}' has none"
                     yield Problem("class_weights", f"balanced {message}; give a list of numbers")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from tp_core import discovery
 from tp_core.options.choice import Chosen, choices_in, label_makers
+from tp_core.options.context import DataContext
 from tp_core.options.processor import ProcessorConfig
 from tp_core.options.source import SourceConfig
 from tp_core.spec.checks.files import expand, no_folder, unusable
@@ -15,6 +15,7 @@ from tp_core.spec.checks.module_files import check_files
 from tp_core.spec.checks.plugin_problems import files_of, listed, plugin_errors_told
 from tp_core.spec.checks.training import check_training
 from tp_core.spec.choices.module_nodes import all_modules, node_of
+from tp_core.spec.context import data_context
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.metrics import early_stopping_problems
 from tp_core.spec.schema import Spec
@@ -65,7 +66,7 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
         problems.add(f"{'.'.join(own)}.bucket", message, root.find((*own, "bucket")))
     if spec.data.options.balance is not None and processor is not None:
         own = where if "balance" in data.mapping else ("data",)
-        if message := _unbalanced(processor, spec.data.options.labels):
+        if message := _unbalanced(processor, data_context(spec)):
             problems.add(f"{'.'.join(own)}.balance", message, root.find((*own, "balance")))
     for key in SOURCES:
         own = where if key in data.mapping else ("data",)
@@ -80,12 +81,13 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
                 problems.add(f"{'.'.join(own)}.{key}", message, root.find((*own, key, number)))
 
 
-def _unbalanced(processor: Chosen[ProcessorConfig], labels: Mapping[str, str]) -> str:
+def _unbalanced(processor: Chosen[ProcessorConfig], data: DataContext) -> str:
     """The reason why the classes of a processor's labels cannot be balanced; empty if they can."""
-    if processor.config.class_column(labels) is not None:
+    if processor.config.class_column(data) is not None:
         return ""
-    if len(labels) > 1:
-        return f"balances the classes of one label, but data.labels names several: {', '.join(labels)}; leave it out"
+    if len(data.labels) > 1:
+        names = ", ".join(data.labels)
+        return f"balances the classes of one label, but data.labels names several: {names}; leave it out"
     return f"balances classes, and the processor '{processor.name}' has no class labels; leave it out"
 
 

@@ -49,6 +49,9 @@ class CaptionOptions(ClassificationProcessorConfig, MaskingOptions):
         option = self.labelled if name == "cls" else getattr(self, name)
         return data.asked(name) if option is None else bool(option)
 
+    def class_column(self, data: DataContext, target: str | None = None) -> str | None:
+        return super().class_column(data, target) if self.task("cls", data) else None
+
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         labels = {
             Port.labels("mlm"): (self.mlm, FieldSpec()),
@@ -61,8 +64,9 @@ class CaptionOptions(ClassificationProcessorConfig, MaskingOptions):
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from ClassificationProcessorConfig.check(self, context)
         yield from self.check_masking()
-        if self.labels is not None and self.labelled is False:
-            yield Problem("labels", "names the classes of labelled records, but labelled is false")
+        for option in ("labels", "probabilities", "logits"):
+            if getattr(self, option) is not None and self.labelled is False:
+                yield Problem(option, "is for the classes of labelled records, but labelled is false")
 
     def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
         yield from super().check_tokenizer(tokenizer)

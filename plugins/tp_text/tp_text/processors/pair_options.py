@@ -1,7 +1,7 @@
 """Options of pairs of texts in two streams, and of triplets in three. Torch-free."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -39,8 +39,8 @@ class PairProcessorConfig(ClassificationProcessorConfig):
         "are used as they are",
     )
 
-    def class_column(self, labels: Mapping[str, str], target: str | None = None) -> str | None:
-        return super().class_column(labels, target) if self.labelled == "class" else None
+    def class_column(self, data: DataContext, target: str | None = None) -> str | None:
+        return super().class_column(data, target) if self.labelled == "class" else None
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         fields = super().provides(context)
