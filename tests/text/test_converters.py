@@ -62,6 +62,9 @@ def compare(model: Model, case: Case, found: Any, batch: Example, record: Record
             target: Any = model.targets[name]
             key = key or "seq_relationship_logits"
             check(record, **{name: (target.class_logits(model.encode(batch.ours)), found[key])})
+    if "choice" in model.targets:
+        choosing: Any = model.targets["choice"]
+        check(record, choice=(choosing.scores(model.encode(batch.ours), batch.ours), found.logits))
     if case.kind != "states" and counted(batch):
         check(record, loss=(model(batch.ours).loss, found.loss))
 

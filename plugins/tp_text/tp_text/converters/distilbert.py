@@ -9,6 +9,7 @@ from tp_core.interop.rules import Copy, Ignored, Same, WeightRule, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.targets.classification_options import ClassificationConfig
+from tp_core.modules.targets.multiple_choice_options import MultipleChoiceConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
 from tp_text.targets.mlm_options import MaskedLanguageModelConfig
@@ -25,6 +26,7 @@ class DistilBertConverterConfig(ConverterConfig):
     architectures: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "DistilBertForMaskedLM": ("mlm",),
         "DistilBertForSequenceClassification": ("cls",),
+        "DistilBertForMultipleChoice": ("choice",),
         "DistilBertModel": (),
     }
     prefix: ClassVar[str] = "distilbert."
@@ -54,7 +56,10 @@ class DistilBertConverterConfig(ConverterConfig):
             "tie_weights_",  # key of DistilBERT's original code; transformers does not read it
         }
     )
-    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("seq_classif_dropout",)}
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "cls": ("seq_classif_dropout",),
+        "choice": ("seq_classif_dropout",),
+    }
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         name = activation(config, "activation")
@@ -62,13 +67,10 @@ class DistilBertConverterConfig(ConverterConfig):
             "mlm": {"activation": name, "tie": config["tie_word_embeddings"]},
         }
         heads = self.architectures[architecture]
-        if "cls" in heads:
-            options["cls"] = {
-                "num_labels": common.labels(config),
-                "pooling": "first",
-                "activation": "relu",
-                "dropout": config["seq_classif_dropout"],
-            }
+        if not {"cls", "choice"}.isdisjoint(heads):
+            head = {"pooling": "first", "activation": "relu", "dropout": config["seq_classif_dropout"]}
+            options["choice"] = head
+            options["cls"] = {"num_labels": common.labels(config), **head} if "cls" in heads else {}
         return {
             "hidden_size": config["dim"],
             "vocab_size": config["vocab_size"],
@@ -95,6 +97,7 @@ class DistilBertConverterConfig(ConverterConfig):
         encoder = parts.encoder(spec, TransformerConfig)
         attention, feed_forward = common.attention(encoder), common.feed_forward(encoder)
         mlm, cls = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, ClassificationConfig)
+        choice = parts.target(spec, MultipleChoiceConfig)
         return {
             "vocab_size": spec.model.vocab_size,
             "max_position_embeddings": common.table_rows(parts.embedding(spec, LearnedPositionConfig)),
@@ -108,14 +111,16 @@ class DistilBertConverterConfig(ConverterConfig):
             "initializer_range": encoder.init_std,
             "tie_word_embeddings": mlm is None or mlm.tie,
             **({} if cls is None else {"seq_classif_dropout": cls.dropout, **common.label_names(spec, cls.num_labels)}),
+            **({} if choice is None else {"seq_classif_dropout": choice.dropout}),
         }
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         length = {"max_length": config["max_position_embeddings"]}
-        if "cls" in self.architectures[architecture]:
+        heads = self.architectures[architecture]
+        if "cls" in heads:
             names = common.class_names(config)
             return {"cls": {**length, **({"labels": names} if names else {})}}
-        return {"mlm": length}
+        return {"choice" if "choice" in heads else "mlm": length}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         embeddings, layer = "distilbert.embeddings", "distilbert.transformer.layer.{layer}"
@@ -137,6 +142,8 @@ class DistilBertConverterConfig(ConverterConfig):
             Same("vocab_transform", "targets.mlm.dense"),
             Same("vocab_layer_norm", "targets.mlm.norm"),
             Same("pre_classifier", "targets.cls.dense"),
+            Same("pre_classifier", "targets.choice.dense"),
             Same("classifier", "targets.cls.classifier"),
+            Same("classifier", "targets.choice.classifier"),
             *output,
         ]
