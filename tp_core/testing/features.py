@@ -243,7 +243,7 @@ def check_vectors(model: Model, lengths: list[int]) -> None:
             sequence = features.streams[stream] if stream else features.sequence
             with torch.no_grad(), explained("making a vector as embeds() declares"):
                 found = vector_of(sequence, stream, facts, target)
-            expected = (batch.size, facts.projection_size or sequence.states.shape[-1])
+            expected = (sequence_count(batch), facts.projection_size or sequence.states.shape[-1])
             assert found.shape == expected, f"a vector has the shape {tuple(found.shape)}; embeds() says {expected}"
 
 

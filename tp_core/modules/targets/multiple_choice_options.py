@@ -29,6 +29,9 @@ class MultipleChoiceConfig(TargetConfig):
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {Port.labels("choice"): FieldSpec(("batch",), "int64")}
 
+    def pools(self, context: BuildContext) -> dict[str, Pooling]:
+        return {self.stream or next(iter(context.streams), ""): self.pooling or context.pooling}
+
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
         return {"accuracy": MetricFacts("high")}
 

@@ -158,10 +158,13 @@ def _check_assignable(record: Record, choices: Sequence[Choices]) -> None:
     items = [items_of(own.texts) for own in choices]
     scores, _ = _scores(items, [np.zeros(len(own)) for own in items])
     blanks, count = scores.shape
-    if blanks > count or scores[np.arange(blanks), best_assignment(scores)].sum() < _REAL:
-        raise _error(
-            record, f"one_to_one needs a different choice for each blank: there are {blanks} blanks and {count} choices"
-        )
+    if blanks > count:
+        why = f"{blanks} blanks have only {count} different choices"
+    elif scores[np.arange(blanks), best_assignment(scores)].sum() < _REAL:
+        why = "some blanks have too few that others do not need"
+    else:
+        return
+    raise _error(record, f"one_to_one needs a different choice for each blank, but {why}")
 
 
 def _texts(record: Record) -> list[str]:
