@@ -416,6 +416,44 @@ class HidesPadding(GoodProcessor):
         return super().collate([{"input_ids": ids} for ids in padded])
 
 
+class SeveralSequences(GoodProcessor):
+    """Each number of a sample is a sequence of its own."""
+
+    def numbers(self, samples: list[Sample]) -> torch.Tensor | None:
+        counts = [len(sample["input_ids"]) for sample in samples]
+        ends, most = np.cumsum(counts), max(counts)
+        rows = [[*range(end - count, end), *[-1] * (most - count)] for end, count in zip(ends, counts)]
+        return torch.tensor(rows)
+
+    def collate(self, samples: list[Sample]) -> Batch:
+        ids = np.concatenate([sample["input_ids"] for sample in samples])
+        inputs = {"input_ids": torch.from_numpy(ids)[:, None]}
+        return Batch.of(inputs, len(samples), sequences=self.numbers(samples))
+
+
+class HidesSequences(SeveralSequences):
+    pass
+
+
+class NoSequences(SeveralSequences):
+    def numbers(self, samples: list[Sample]) -> None:
+        return None
+
+
+class SharesSequences(SeveralSequences):
+    def numbers(self, samples: list[Sample]) -> torch.Tensor:
+        found = super().numbers(samples)
+        assert found is not None
+        return found.clamp(max=1)
+
+
+class GapInSequences(SeveralSequences):
+    def numbers(self, samples: list[Sample]) -> torch.Tensor:
+        found = super().numbers(samples)
+        assert found is not None
+        return torch.cat([found[:, :1], torch.full_like(found[:, :1], -1), found[:, 1:]], dim=1)
+
+
 class RandomRows(GoodProcessor):
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         yield {"ids": [[random.randrange(1000)] * 3 for _ in records]}

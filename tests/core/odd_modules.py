@@ -365,6 +365,30 @@ class HidesPaddingConfig(_ProcessorConfig):
     """Pads and does not say so."""
 
 
+class _SequencesConfig(_ProcessorConfig):
+    several_sequences: ClassVar[bool] = True
+
+
+class SeveralSequencesConfig(_SequencesConfig):
+    """Samples have several sequences, as it declares."""
+
+
+class HidesSequencesConfig(_ProcessorConfig):
+    """Samples have several sequences, which it does not declare."""
+
+
+class NoSequencesConfig(_SequencesConfig):
+    """Does not tell which sequences are those of a sample."""
+
+
+class SharesSequencesConfig(_SequencesConfig):
+    """Gives a sequence to several samples."""
+
+
+class GapInSequencesConfig(_SequencesConfig):
+    """Has a gap before sequences of a sample."""
+
+
 class RandomRowsConfig(_ProcessorConfig):
     """Prepares other rows each time."""
 

@@ -192,6 +192,7 @@ def test_wrong_options_give_the_specs_own_message() -> None:
 def test_a_processor_that_keeps_the_contracts_conforms() -> None:
     check_module(odd_modules.GoodProcessorConfig, records=RECORDS)
     check_module(odd_modules.ScoresConfig, records=RECORDS, prediction={"ids": [0, 1]})
+    check_module(odd_modules.SeveralSequencesConfig, records=[*RECORDS, {"ids": [3, 4]}])
 
 
 @pytest.mark.parametrize(
@@ -218,6 +219,10 @@ def test_metrics_of_a_processor_are_those_that_it_declares(name: str, message: s
         ("RandomRows", "prepare() gives other rows the second time"),
         ("TextsInRows", "prepare() fails: prepared rows: column 'text', row 0 of chunk 0 (from 0) is the text"),
         ("Scores", "it computes metrics (score()); give check_module a prediction="),
+        ("HidesSequences", "the batch has sequences, but the config does not declare several_sequences"),
+        ("NoSequences", "the config declares several_sequences, but the batch has no sequences"),
+        ("SharesSequences", "expected each number from 0 once, and -1"),
+        ("GapInSequences", "has -1 before one of its sequences"),
         ("HidesPadding", "the source has 3 real positions for a sample in a batch and 1 for it alone; a batch with"),
     ],
 )

@@ -46,6 +46,7 @@ TARGETS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str | None]]]
         {"streams": STREAMS},
         {"accuracy": "high", "accuracy_one_to_other": "high", "accuracy_other_to_one": "high"},
     ),
+    ("choice", {}, {}, {"accuracy": "high"}),
     ("itm", {}, {}, {"accuracy": "high"}),
     ("itm", {}, {"streams": STREAMS}, {"accuracy": "high"}),
     ("pixels", {}, {**PATCHES, "embedding": ["masked_patch", "patch_pos"]}, {}),
@@ -119,4 +120,7 @@ def test_processors_declare_what_they_measure() -> None:
     measuring = {name: {key: facts.better for key, facts in each.items()} for name, each in found.items() if each}
     rates = {"word_error_rate": "low", "character_error_rate": "low"}
     answers = {"f1": "high", "exact_match": "high"}
-    assert measuring == {"speech_ctc": rates, "waveform_ctc": rates, "qa": answers}
+    ranks = {"mrr": "high", "map": "high", "precision_at_1": "high"}
+    counts = {"questions": None, "questions_without_answer": None}
+    expected = {"speech_ctc": rates, "waveform_ctc": rates, "qa": answers, "ranking": {**ranks, **counts}}
+    assert measuring == expected

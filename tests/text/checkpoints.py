@@ -150,12 +150,15 @@ CASES = [
     Case("BertForNextSentencePrediction", "bert", bert_sizes, "nsp", segments=True),
     Case("BertForSequenceClassification", "bert", bert_sizes, "cls", segments=True, more={"num_labels": 3}),
     Case("BertForQuestionAnswering", "bert", bert_sizes, "qa", segments=True),
+    Case("BertForMultipleChoice", "bert", bert_sizes, "choice", segments=True, more={"classifier_dropout": 0.3}),
     Case("BertModel", "bert", bert_sizes, "states", segments=True),
     Case("RobertaForMaskedLM", "roberta", roberta_sizes, "mlm"),
     Case("RobertaForMaskedLM", "roberta", roberta_sizes, "mlm", segments=True, more={"type_vocab_size": 2}),
     Case("RobertaForSequenceClassification", "roberta", roberta_sizes, "cls", more={"num_labels": 4}),
     Case("RobertaForQuestionAnswering", "roberta", roberta_sizes, "qa"),
     Case("XLMRobertaForQuestionAnswering", "xlm-roberta", roberta_sizes, "qa"),
+    Case("RobertaForMultipleChoice", "roberta", roberta_sizes, "choice"),
+    Case("XLMRobertaForMultipleChoice", "xlm-roberta", roberta_sizes, "choice"),
     Case("XLMRobertaForMaskedLM", "xlm-roberta", roberta_sizes, "mlm", more={"pad_token_id": 2}),
     Case("ModernBertForMaskedLM", "modernbert", modernbert_sizes, "mlm"),
     Case("ModernBertForMaskedLM", "modernbert", modernbert_sizes, "mlm", more={"tie_word_embeddings": False}),
@@ -166,8 +169,10 @@ CASES = [
     Case("AlbertForSequenceClassification", "albert", albert_sizes, "cls", segments=True),
     Case("AlbertForQuestionAnswering", "albert", albert_sizes, "qa", segments=True),
     Case("DistilBertForQuestionAnswering", "distilbert", distilbert_sizes, "qa", more={"qa_dropout": 0.3}),
+    Case("AlbertForMultipleChoice", "albert", albert_sizes, "choice", segments=True),
     Case("DistilBertForMaskedLM", "distilbert", distilbert_sizes, "mlm"),
     Case("DistilBertForSequenceClassification", "distilbert", distilbert_sizes, "cls"),
+    Case("DistilBertForMultipleChoice", "distilbert", distilbert_sizes, "choice"),
     causal("GPT2LMHeadModel", "gpt2", gpt2_sizes),
     causal("GPT2LMHeadModel", "gpt2", gpt2_sizes, n_inner=40, tie_word_embeddings=False),
     Case("GPT2Model", "gpt2", gpt2_sizes, "states"),
@@ -187,6 +192,7 @@ CASES = [
     Case("FNetForMaskedLM", "fnet", fnet_sizes, "mlm", segments=True, more={"tie_word_embeddings": False}),
     Case("FNetForSequenceClassification", "fnet", fnet_sizes, "cls", segments=True, more={"hidden_act": "gelu"}),
     Case("FNetForQuestionAnswering", "fnet", fnet_sizes, "qa", segments=True),
+    Case("FNetForMultipleChoice", "fnet", fnet_sizes, "choice", segments=True, more={"hidden_act": "gelu"}),
     Case("T5ForConditionalGeneration", "t5", t5_sizes, "seq2seq"),
     Case("T5ForConditionalGeneration", "t5", t5_sizes, "seq2seq", more=V1_1),
     Case("T5Model", "t5", t5_sizes, "seq2seq"),
@@ -274,10 +280,19 @@ def example(case: Case, model: Any, lengths: list[int], left: bool = False) -> E
         labels["qa"] = {**ends, "context": torch.tensor([[length // 3, length] for length in lengths])}
     if case.kind == "seq2seq":
         return _with_decoder(theirs, lengths)
+    if case.kind == "choice":
+        return _as_choices(theirs, source, len(lengths))
     if case.kind == "lm":
         theirs["labels"], shifted = next_labels(ids, mask)
         labels["lm"] = {"labels": shifted}
     return Example(theirs, batch_of(labels, **source), mask)
+
+
+def _as_choices(theirs: dict[str, Tensor], source: dict[str, Tensor], choices: int) -> Example:
+    """The example with its sequences as the choices of one question."""
+    label, mask = torch.tensor([choices // 2]), theirs["attention_mask"]
+    batch = Batch.of(source, 1, labels={"choice": {"labels": label}}, sequences=torch.arange(choices)[None])
+    return Example({**{name: value[None] for name, value in theirs.items()}, "labels": label}, batch, mask)
 
 
 def _with_decoder(theirs: dict[str, Tensor], lengths: list[int]) -> Example:

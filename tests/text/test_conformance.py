@@ -41,6 +41,26 @@ CHATS: list[dict[str, Any]] = [
     {"instruction": "w1 w2", "input": "w3", "output": "w4 w5"},
     {"messages": [{"role": "user", "content": "w6"}, {"role": "assistant", "content": "w7 w8"}]},
 ] * 4
+#: Questions with two to four choices, with and without a context.
+QUESTIONS: list[dict[str, Any]] = [
+    {
+        "context": " ".join(["w1 w2 w3 w4"] * (n % 3 * n)),
+        "question": "w5 w6",
+        "choices": [f"w{n + number} w7" for number in range(2 + n % 3)],
+        "label": n % 2,
+    }
+    for n in range(9)
+]
+#: Texts with three blanks and five choices.
+BLANKS: list[dict[str, Any]] = [
+    {
+        "context": [" ".join(["w1"] * n + ["#idiom1#", "w3", "#idiom2#"] + ["w8"] * n), "w2 #idiom3#"],
+        "choices": [f"w{number} w4" for number in range(5)],
+        "label": [n % 5, (n + 1) % 5, (n + 2) % 5],
+    }
+    for n in range(9)
+]
+RANKED: list[dict[str, Any]] = [{**pair, "qid": n // 3} for n, pair in enumerate(PAIRS)]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +81,11 @@ CHATS: list[dict[str, Any]] = [
         ("sft", CHATS, {}),
         ("sft", CHATS, {"pack": True}),
         ("skipgram", RUNNING, {"ngrams": 2, "ngram_buckets": 50}),
+        ("choice", QUESTIONS, {}),
+        ("choice", QUESTIONS, {"layout": "choice_context", "template": "{choice} {question}"}),
+        ("cloze", BLANKS, {}),
+        ("cloze", BLANKS, {"one_to_one": True, "mark": "w9"}),
+        ("ranking", RANKED, {"metrics": ["mrr", "ndcg_at_3"]}),
     ],
 )
 @pytest.mark.parametrize("pad", ["longest", "max_length"])
@@ -69,7 +94,9 @@ def test_processors_conform(
 ) -> None:
     data = DataContext(streams=("one", "other"))
     options = {"max_length": 24, "pad": pad, **options}
-    check_module(name, "processor", options, records=given, tokenizer=tokenizer(tmp_path, *SENTINELS), data=data)
+    words, possible = tokenizer(tmp_path, *SENTINELS), [0.1, 0.9] if name == "ranking" else [0.1, 0.3, 0.2, 0.2, 0.2]
+    prediction = {"label": 1, "probabilities": possible}
+    check_module(name, "processor", options, records=given, tokenizer=words, data=data, prediction=prediction)
 
 
 TAGGED: list[dict[str, Any]] = [{"tokens": [f"w{n}", "w7a", "w9"], "tags": ["B-X", "I-X", "O"]} for n in range(8)]

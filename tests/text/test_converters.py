@@ -69,6 +69,9 @@ def compare(model: Model, case: Case, found: Any, batch: Example, record: Record
         check(record, qa=(real(span_logits(model.encode(batch.ours)), mask), real(theirs, mask)))
         if not bool(batch.mask.all()):
             return  # transformers' softmax is over the padding, too
+    if "choice" in model.targets:
+        choosing: Any = model.targets["choice"]
+        check(record, choice=(choosing.scores(model.encode(batch.ours), batch.ours), found.logits))
     if case.kind != "states" and counted(batch):
         check(record, loss=(model(batch.ours).loss, found.loss))
 

@@ -21,6 +21,9 @@ PAIRS = records([{"text_a": d[0], "text_b": d[-1][:40], "label": n % 2} for n, d
 CHATS = records(
     [{"instruction": d[0], "output": " ".join(f"w{i}" for i in range(1 + n % 7))} for n, d in enumerate(CORPUS)]
 )
+CHOICES = records(
+    [{"context": d[0], "choices": [f"w{i}" for i in range(2 + n % 4)], "label": n % 2} for n, d in enumerate(CORPUS)]
+)
 SENTINELS = tuple(f"<extra_id_{number}>" for number in range(20))
 #: The length that everything fits into, so that each sample is padded.
 LENGTH = 40
@@ -75,6 +78,8 @@ def model_of(folder: Path, parts: Parts, targets: list[Any], seed: int) -> Model
         ("cls", {}, PAIRS, transformer(mixer="fourier"), POOLED),
         ("cls_mlm", {}, PAIRS, BOTH, ["cls", "mlm", "distilled mlm"]),
         ("skipgram", {}, TEXT, {"encoder": "identity"}, ["sgns"]),
+        ("choice", {}, CHOICES, BOTH, ["choice", "distilled choice"]),
+        ("choice", {}, CHOICES, CAUSAL, [{"choice": {"pooling": "last"}}, "distilled choice"]),
     ],
 )
 def test_losses_and_metrics_of_padded_samples_are_those_of_single_ones(

@@ -148,6 +148,26 @@ def test_a_classifier_says_of_texts_and_pairs_what_the_pipeline_says(tmp_path: P
         np.testing.assert_allclose(mine, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("layout", ["bert", "bert/cased", "distilbert", "roberta", "xlm-roberta", "albert"])
+def test_a_question_has_the_choices_that_transformers_makes_of_it(tmp_path: Path, layout: str) -> None:
+    """The context is the first text of a pair, the question with a choice is the second, as for SWAG and RACE."""
+    model, tokenizer = published(tmp_path / "theirs", layout, "ForMultipleChoice")
+    context, question, *choices = [text for text in texts_for(tokenizer)[:7] if text.strip()]
+    loaded = ours(tmp_path / "ours", tmp_path / "theirs")
+    records = [{"context": context, "question": question, "choices": choices[:count]} for count in (len(choices), 2, 3)]
+    found = list(tp_core.predict(loaded, records))
+    tp_core.convert("tp", tmp_path / "ours", "huggingface", tmp_path / "back")
+    again = transformers.AutoModelForMultipleChoice.from_pretrained(tmp_path / "back").eval()
+    for record, mine in zip(records, found):
+        seconds = [f"{question} {choice}" for choice in record["choices"]]
+        inputs = tokenizer([context] * len(seconds), seconds, padding=True, return_tensors="pt")
+        for theirs in (model, again):
+            with torch.no_grad():
+                logits = theirs(**{name: value[None] for name, value in inputs.items()}).logits
+            np.testing.assert_allclose(mine["probabilities"], logits[0].softmax(0), atol=1e-5)
+            assert mine["label"] == logits[0].argmax()
+
+
 @pytest.mark.parametrize("layout", ["bert", "distilbert", "roberta", "xlm-roberta", "albert", "fnet"])
 def test_masks_are_filled_as_the_pipeline_fills_them(tmp_path: Path, layout: str) -> None:
     model, tokenizer = published(tmp_path / "theirs", layout, "ForMaskedLM")

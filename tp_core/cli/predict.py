@@ -66,9 +66,11 @@ def predict(
         named = new_columns(columns, loaded)
         records = rows.records(inputs.records(named, skip, new_rules(named, loaded), say))
         count, errors = 0, list[str]()
+        chosen = loaded.spec.data.processor
+        same_classes = chosen is None or not chosen.config.several_sequences  # not the choices of different questions
         with (
             whole_file(path, "wb" if is_binary(form) else "w", processes) as file,
-            row_file(file, path, form, skip) as written,
+            row_file(file, path, form, skip, same_classes) as written,
             counting("predict", processes.first and not on_terminal(path)) as done,
         ):
             made = (

@@ -58,7 +58,9 @@ def is_binary(form: str) -> bool:
 
 
 @contextlib.contextmanager
-def row_file(file: IO[Any], path: Path, form: str, errors: bool = False) -> Iterator[RowFile]:
+def row_file(
+    file: IO[Any], path: Path, form: str, errors: bool = False, same_classes: bool = True
+) -> Iterator[RowFile]:
     """A context with a writer of rows. The writer finishes the file unless the block fails.
 
     Args:
@@ -66,6 +68,7 @@ def row_file(file: IO[Any], path: Path, form: str, errors: bool = False) -> Iter
         path: path of the file or the pipe.
         form: a value of :data:`FORMS`.
         errors: True if some rows may have an ``error`` instead of results.
+        same_classes: True if the ``probabilities`` of all rows are those of the same classes.
     """
     with contextlib.ExitStack() as stack:
         if form == "parquet":
@@ -74,7 +77,7 @@ def row_file(file: IO[Any], path: Path, form: str, errors: bool = False) -> Iter
             waiting, whole = (stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in range(2))
             made: RowFile = ParquetRows(file, waiting, whole)
         elif form in ("tsv", "csv"):
-            made = TableRows(file, form, errors)
+            made = TableRows(file, form, errors, same_classes)
         else:
             made = TextRows(file) if form == "txt" else JsonRows(file)
         yield made
@@ -115,16 +118,17 @@ class TableRows:
     Args:
         form: ``tsv``, whose cells have no tabs and line ends, or ``csv``.
         errors: True to add a column for the ``error`` of such records.
+        same_classes: True to write the probability of each class into a column of its own.
     """
 
-    def __init__(self, file: IO[str], form: str, errors: bool) -> None:
-        self._file, self._tabs, self._errors = file, form == "tsv", errors
+    def __init__(self, file: IO[str], form: str, errors: bool, same_classes: bool) -> None:
+        self._file, self._tabs, self._errors, self._same_classes = file, form == "tsv", errors, same_classes
         self._csv = csv.writer(file, lineterminator="\n")
         self._names: list[str] = []
         self._before: list[Row] = []  # rows without results before the first row with results
 
     def write(self, row: Row) -> None:
-        flat = _flat(row)
+        flat = _flat(row, self._same_classes)
         if self._names:
             self._write(flat)
         elif "error" in flat:
@@ -157,11 +161,11 @@ class TableRows:
             self._csv.writerow(cells)
 
 
-def _flat(row: Row) -> Row:
+def _flat(row: Row, same_classes: bool) -> Row:
     """A row with one column per class probability, and JSON for other nested values."""
     flat: Row = {}
     for name, value in row.items():
-        if name == "probabilities":
+        if name == "probabilities" and same_classes:
             classes = value.items() if isinstance(value, dict) else enumerate(value)
             flat |= {f"probability_{each}": probability for each, probability in classes}
         else:

@@ -21,6 +21,7 @@ class AlbertConverterConfig(BertFamilyConfig):
         "AlbertForMaskedLM": ("mlm",),
         "AlbertForSequenceClassification": ("cls",),
         "AlbertForQuestionAnswering": ("qa",),
+        "AlbertForMultipleChoice": ("choice",),
         "AlbertModel": (),
     }
     prefix: ClassVar[str] = "albert."
@@ -45,8 +46,12 @@ class AlbertConverterConfig(BertFamilyConfig):
         # Keys of ALBERT's original code; transformers does not read them.
         ("down_scale_factor", "gap_size", "net_structure_type", "num_memory_blocks", "layers_to_keep")
     )
-    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("classifier_dropout_prob",)}
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "cls": ("classifier_dropout_prob",),
+        "choice": ("classifier_dropout_prob",),
+    }
     classifier_dropout: ClassVar[str | None] = "classifier_dropout_prob"
+    choice_dropout: ClassVar[str | None] = "classifier_dropout_prob"
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         model = super().to_spec(config, architecture)
@@ -79,8 +84,10 @@ class AlbertConverterConfig(BertFamilyConfig):
             Same(f"{_LAYER}.full_layer_layer_norm", f"{ours}.feed_forward_residual.after"),
             Same("albert.pooler", "targets.sp.dense"),
             Same("albert.pooler", "targets.cls.dense"),
+            Same("albert.pooler", "targets.choice.dense"),
             Same("classifier", "targets.cls.classifier"),
             Same("qa_outputs", "targets.qa.output"),
+            Same("classifier", "targets.choice.classifier"),
             Same("sop_classifier.classifier", "targets.sp.classifier"),
             Same("predictions.dense", "targets.mlm.dense"),
             Same("predictions.LayerNorm", "targets.mlm.norm"),

@@ -9,6 +9,7 @@ from tp_core.interop.rules import Copy, Ignored, Same, WeightRule, WithConstant,
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.targets.classification_options import ClassificationConfig
+from tp_core.modules.targets.multiple_choice_options import MultipleChoiceConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
 from tp_text.embeddings.segment_options import SegmentConfig
@@ -41,6 +42,8 @@ class BertFamilyConfig(ConverterConfig):
 
     #: Key of the dropout before the classifier. If this is None, or the key is null, the layers' dropout is used.
     classifier_dropout: ClassVar[str | None] = "classifier_dropout"
+    #: The same for the score of multiple choice.
+    choice_dropout: ClassVar[str | None] = "classifier_dropout"
 
     def offset(self, config: Mapping[str, Any]) -> int:
         """Row of the first position in the position table."""
@@ -56,10 +59,17 @@ class BertFamilyConfig(ConverterConfig):
         }
         heads = self.architectures[architecture]
         if "cls" in heads:
-            own = config.get(self.classifier_dropout) if self.classifier_dropout else None
-            dropout = config["hidden_dropout_prob"] if own is None else own
+            dropout = self._dropout(config, self.classifier_dropout)
             options["cls"] = {"num_labels": common.labels(config), "pooling": "first", "dropout": dropout}
+        if "choice" in heads:
+            options["choice"] = {"pooling": "first", "dropout": self._dropout(config, self.choice_dropout)}
         return [{head: options[head]} for head in heads]
+
+    @staticmethod
+    def _dropout(config: Mapping[str, Any], key: str | None) -> float:
+        own = config.get(key) if key else None
+        dropout: float = config["hidden_dropout_prob"] if own is None else own
+        return dropout
 
     def layers(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Options of the encoder."""
@@ -106,6 +116,7 @@ class BertFamilyConfig(ConverterConfig):
         positions = parts.embedding(spec, LearnedPositionConfig)
         segments = parts.optional_embedding(spec, SegmentConfig)
         mlm, cls = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, ClassificationConfig)
+        choice = parts.target(spec, MultipleChoiceConfig)
         return {
             "vocab_size": spec.model.vocab_size,
             "hidden_size": encoder.hidden_size,
@@ -120,6 +131,7 @@ class BertFamilyConfig(ConverterConfig):
             "layer_norm_eps": common.norm_eps(encoder),
             "tie_word_embeddings": mlm is None or mlm.tie,
             **(self.classifier(spec, cls) if cls is not None else {}),
+            **({self.choice_dropout: choice.dropout} if choice is not None and self.choice_dropout else {}),
         }
 
     def classifier(self, spec: "Spec", cls: ClassificationConfig) -> dict[str, Any]:
@@ -133,6 +145,8 @@ class BertFamilyConfig(ConverterConfig):
         if "cls" in heads:
             names = common.class_names(config)
             return {"cls": {**length, **({"labels": names} if names else {})}}
+        if "choice" in heads:
+            return {"choice": length}
         return {"qa" if "qa" in heads else "bert" if "sp" in heads else "mlm": length}
 
     def embeddings(self, config: Mapping[str, Any]) -> list[WeightRule]:
@@ -195,6 +209,7 @@ class BertConverterConfig(BertFamilyConfig):
         "BertForNextSentencePrediction": ("sp",),
         "BertForSequenceClassification": ("cls",),
         "BertForQuestionAnswering": ("qa",),
+        "BertForMultipleChoice": ("choice",),
         "BertModel": (),
     }
     prefix: ClassVar[str] = "bert."
@@ -205,15 +220,20 @@ class BertConverterConfig(BertFamilyConfig):
             *("pooler_size_per_head", "pooler_type"),
         }
     )
-    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("classifier_dropout",)}
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "cls": ("classifier_dropout",),
+        "choice": ("classifier_dropout",),
+    }
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         return [
             *self.body(config),
             Same("bert.pooler.dense", "targets.sp.dense"),
             Same("bert.pooler.dense", "targets.cls.dense"),
+            Same("bert.pooler.dense", "targets.choice.dense"),
             Same("classifier", "targets.cls.classifier"),
             Same("qa_outputs", "targets.qa.output"),
+            Same("classifier", "targets.choice.classifier"),
             Same("cls.seq_relationship", "targets.sp.classifier"),
             Same("cls.predictions.transform.dense", "targets.mlm.dense"),
             Same("cls.predictions.transform.LayerNorm", "targets.mlm.norm"),

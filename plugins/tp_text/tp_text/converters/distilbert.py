@@ -9,6 +9,7 @@ from tp_core.interop.rules import Copy, Ignored, Same, WeightRule, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.targets.classification_options import ClassificationConfig
+from tp_core.modules.targets.multiple_choice_options import MultipleChoiceConfig
 from tp_core.modules.targets.question_answering_options import QuestionAnsweringConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
@@ -27,6 +28,7 @@ class DistilBertConverterConfig(ConverterConfig):
         "DistilBertForMaskedLM": ("mlm",),
         "DistilBertForSequenceClassification": ("cls",),
         "DistilBertForQuestionAnswering": ("qa",),
+        "DistilBertForMultipleChoice": ("choice",),
         "DistilBertModel": (),
     }
     prefix: ClassVar[str] = "distilbert."
@@ -56,7 +58,11 @@ class DistilBertConverterConfig(ConverterConfig):
             "tie_weights_",  # key of DistilBERT's original code; transformers does not read it
         }
     )
-    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("seq_classif_dropout",), "qa": ("qa_dropout",)}
+    head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "cls": ("seq_classif_dropout",),
+        "choice": ("seq_classif_dropout",),
+        "qa": ("qa_dropout",),
+    }
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         name = activation(config, "activation")
@@ -66,13 +72,10 @@ class DistilBertConverterConfig(ConverterConfig):
         heads = self.architectures[architecture]
         if "qa" in heads:
             options["qa"] = {"dropout": config["qa_dropout"]}
-        if "cls" in heads:
-            options["cls"] = {
-                "num_labels": common.labels(config),
-                "pooling": "first",
-                "activation": "relu",
-                "dropout": config["seq_classif_dropout"],
-            }
+        if not {"cls", "choice"}.isdisjoint(heads):
+            head = {"pooling": "first", "activation": "relu", "dropout": config["seq_classif_dropout"]}
+            options["choice"] = head
+            options["cls"] = {"num_labels": common.labels(config), **head} if "cls" in heads else {}
         return {
             "hidden_size": config["dim"],
             "vocab_size": config["vocab_size"],
@@ -100,6 +103,7 @@ class DistilBertConverterConfig(ConverterConfig):
         attention, feed_forward = common.attention(encoder), common.feed_forward(encoder)
         mlm, cls = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, ClassificationConfig)
         qa = parts.target(spec, QuestionAnsweringConfig)
+        choice = parts.target(spec, MultipleChoiceConfig)
         return {
             "vocab_size": spec.model.vocab_size,
             "max_position_embeddings": common.table_rows(parts.embedding(spec, LearnedPositionConfig)),
@@ -114,6 +118,7 @@ class DistilBertConverterConfig(ConverterConfig):
             "tie_word_embeddings": mlm is None or mlm.tie,
             **({} if qa is None else {"qa_dropout": qa.dropout}),
             **({} if cls is None else {"seq_classif_dropout": cls.dropout, **common.label_names(spec, cls.num_labels)}),
+            **({} if choice is None else {"seq_classif_dropout": choice.dropout}),
         }
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
@@ -122,7 +127,7 @@ class DistilBertConverterConfig(ConverterConfig):
         if "cls" in heads:
             names = common.class_names(config)
             return {"cls": {**length, **({"labels": names} if names else {})}}
-        return {"qa" if "qa" in heads else "mlm": length}
+        return {"qa" if "qa" in heads else "choice" if "choice" in heads else "mlm": length}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         embeddings, layer = "distilbert.embeddings", "distilbert.transformer.layer.{layer}"
@@ -144,7 +149,9 @@ class DistilBertConverterConfig(ConverterConfig):
             Same("vocab_transform", "targets.mlm.dense"),
             Same("vocab_layer_norm", "targets.mlm.norm"),
             Same("pre_classifier", "targets.cls.dense"),
+            Same("pre_classifier", "targets.choice.dense"),
             Same("classifier", "targets.cls.classifier"),
             Same("qa_outputs", "targets.qa.output"),
+            Same("classifier", "targets.choice.classifier"),
             *output,
         ]

@@ -26,6 +26,7 @@ class FNetConverterConfig(BertFamilyConfig):
         "FNetForNextSentencePrediction": ("sp",),
         "FNetForSequenceClassification": ("cls",),
         "FNetForQuestionAnswering": ("qa",),
+        "FNetForMultipleChoice": ("choice",),
         "FNetModel": (),
     }
     prefix: ClassVar[str] = "fnet."
@@ -48,6 +49,7 @@ class FNetConverterConfig(BertFamilyConfig):
         }
     )
     classifier_dropout: ClassVar[str | None] = None
+    choice_dropout: ClassVar[str | None] = None
     notes: ClassVar[tuple[str, ...]] = (
         "as in transformers, the Fourier transforms include padding, so the states of a text depend on the amount of "
         "padding (padding: true, of the mixer)",
@@ -88,8 +90,10 @@ class FNetConverterConfig(BertFamilyConfig):
             Ignored(f"{layer}.fourier.self.dft_mat_seq"),
             Same("fnet.pooler.dense", "targets.sp.dense"),
             Same("fnet.pooler.dense", "targets.cls.dense"),
+            Same("fnet.pooler.dense", "targets.choice.dense"),
             Same("classifier", "targets.cls.classifier"),
             Same("qa_outputs", "targets.qa.output"),
+            Same("classifier", "targets.choice.classifier"),
             Same("cls.seq_relationship", "targets.sp.classifier"),
             Same("cls.predictions.transform.dense", "targets.mlm.dense"),
             Same("cls.predictions.transform.LayerNorm", "targets.mlm.norm"),

@@ -19,11 +19,13 @@ class RobertaConverterConfig(BertFamilyConfig):
         "RobertaForMaskedLM": ("mlm",),
         "RobertaForSequenceClassification": ("cls",),
         "RobertaForQuestionAnswering": ("qa",),
+        "RobertaForMultipleChoice": ("choice",),
         "RobertaModel": (),
     }
     prefix: ClassVar[str] = "roberta."
     defaults: ClassVar[Mapping[str, Any]] = {**BertFamilyConfig.defaults, "vocab_size": 50265, "pad_token_id": 1}
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("classifier_dropout",)}
+    choice_dropout: ClassVar[str | None] = None
     notes: ClassVar[tuple[str, ...]] = (
         "positions are counted from the first token, so padding must be on the right, as tp's processors do it; "
         "transformers counts only tokens that are not padding",
@@ -53,6 +55,8 @@ class RobertaConverterConfig(BertFamilyConfig):
             Same("classifier.out_proj", "targets.cls.classifier"),
             Same("qa_outputs", "targets.qa.output"),
             Same("roberta.pooler.dense", "targets.sp.dense"),  # only in the bare model, where it is not used
+            Same("roberta.pooler.dense", "targets.choice.dense"),
+            Same("classifier", "targets.choice.classifier"),
             Same("lm_head.dense", "targets.mlm.dense"),
             Same("lm_head.layer_norm", "targets.mlm.norm"),
             *output_matrix(

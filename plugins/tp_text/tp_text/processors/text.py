@@ -70,6 +70,15 @@ class TextProcessor(Processor):
     def collate(self, samples: list[Sample]) -> Batch:
         """Pad ``input_ids`` and ``token_type_ids``; the mask is left out when nothing is padded."""
         lengths = lengths_of([sample["input_ids"] for sample in samples])
+        return Batch.of(self.padded_inputs(samples, lengths), len(samples), labels=self.labels(samples))
+
+    def padded_inputs(self, samples: list[Sample], lengths: NDArray[np.int64]) -> Inputs:
+        """The inputs of sequences whose ids the samples have one after the other.
+
+        Args:
+            samples: samples with ``input_ids`` and ``token_type_ids``.
+            lengths: the lengths of the sequences, (sequences,).
+        """
         width = width_of(lengths, self.max_length, self.pad_to == "max_length")
         real = np.arange(width) < lengths[:, None]
         source: Inputs = {
@@ -78,7 +87,7 @@ class TextProcessor(Processor):
         }
         if not real.all():
             source["attention_mask"] = torch.from_numpy(real.astype(np.int64))
-        return Batch.of(source, len(samples), labels=self.labels(samples))
+        return source
 
     def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
         """The labels of a batch, by label name."""
