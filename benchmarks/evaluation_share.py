@@ -1,7 +1,7 @@
 """The share of an evaluation's time that is spent in the model, for tasks whose metrics see whole records.
 
 For each task, a BERT-mini (random weights) is evaluated on generated data whose rows are prepared: classification, and
-sequence labelling with texts that need several windows. The time in ``Model.forward``, which computes losses and
+question answering and sequence labelling with texts that need several windows. The time in ``Model.forward``, which computes losses and
 predictions, is compared with that of the whole evaluation: reading rows, collating, the model, combining predictions of
 windows, metrics.
 
@@ -26,6 +26,7 @@ from tp_core.artifacts.load import LoadedModel, load_model
 
 TASKS: dict[str, tuple[Any, Any]] = {
     "classification": ({"cls": {"num_labels": 3}}, {"cls": {}}),
+    "question answering": ({"qa": {}}, {"qa": {}}),
     "sequence labelling": ({"token_cls": {"num_labels": 5}}, {"token_cls": {"types": ["PER", "LOC"]}}),
 }
 
@@ -33,10 +34,20 @@ TASKS: dict[str, tuple[Any, Any]] = {
 def write_records(path: Path, task: str, count: int) -> Path:
     draw = random.Random(0)
     with path.open("w", encoding="utf-8") as file:
-        for _ in range(count):
+        for number in range(count):
             words = [f"w{draw.randrange(20_000)}" for _ in range(draw.choice([20, 60, 100, 300]))]
-            if task == "classification":
-                record: dict[str, Any] = {"text": " ".join(words), "label": draw.randrange(3)}
+            if task == "question answering":
+                start = draw.randrange(len(words) - 3)
+                context, answer = " ".join(words), " ".join(words[start : start + 3])
+                place = len(" ".join(words[:start])) + bool(start)
+                record: dict[str, Any] = {
+                    "id": str(number),
+                    "question": " ".join(words[:4]),
+                    "context": context,
+                    "answers": [{"text": answer, "answer_start": place}],
+                }
+            elif task == "classification":
+                record = {"text": " ".join(words), "label": draw.randrange(3)}
             else:
                 record = {"tokens": words, "tags": [draw.choice(["O", "O", "O", "B-PER", "B-LOC"]) for _ in words]}
             file.write(json.dumps(record) + "\n")
