@@ -1,9 +1,9 @@
 """The share of an evaluation's time that is spent in the model, for tasks whose metrics see whole records.
 
 For each task, a BERT-mini (random weights) is evaluated on generated data whose rows are prepared: classification, and
-question answering and sequence labelling with texts that need several windows. The time in ``Model.forward``, which computes losses and
-predictions, is compared with that of the whole evaluation: reading rows, collating, the model, combining predictions of
-windows, metrics.
+question answering and sequence labelling with texts that need several windows. The time in ``Model.forward``, which
+computes losses and predictions, is compared with that of the whole evaluation: reading rows, collating, the model,
+combining predictions of windows, metrics.
 
     python benchmarks/evaluation_share.py [--records 400] [--blocks 3]
 """

@@ -164,6 +164,12 @@ def test_blanks_that_share_choices_get_different_ones_that_are_most_probable_tog
         assert found == list(best)
 
 
+def test_probabilities_that_are_no_numbers_get_different_choices_too() -> None:
+    items = [items_of(CHOICES)] * 3
+    assert sorted(assigned(items, [[float("nan")] * 3] * 3)) == [0, 1, 2]
+    assert assigned(items, [[0.1, 0.2, 0.7], [float("nan")] * 3, [0.0, 1.0, 0.0]]) == [2, 0, 1]
+
+
 def prediction(*probabilities: float) -> dict[str, Any]:
     return {"label": int(np.argmax(probabilities)), "probabilities": list(probabilities)}
 
@@ -192,6 +198,20 @@ def test_the_metric_counts_blanks_after_the_assignment(tmp_path: Path) -> None:
     assert made.score(combined, own) == {"assigned_accuracy": (3, 4)}
     assert not made_of(tmp_path).has_metrics
     assert not ClozeProcessorConfig().measures(BuildContext())
+
+
+def test_the_choices_of_several_targets_are_assigned_one_by_one(tmp_path: Path) -> None:
+    made = made_of(tmp_path, one_to_one=True)
+    rows = rows_of(tmp_path, made, [cloze("#idiom1# #idiom2#", label=[1, 0])])
+    samples = [made.carried(drawn(made, rows, number)) for number in range(2)]
+    one, other = (
+        [prediction(0.8, 0.1, 0.1), prediction(0.7, 0.2, 0.1)],
+        [prediction(0.4, 0.6, 0), prediction(0, 0.9, 0.1)],
+    )
+    combined = made.combine(samples, [{"one": a, "other": b} for a, b in zip(one, other)])
+    labels = [[blank[name]["label"] for blank in combined["blanks"]] for name in ("one", "other")]
+    assert labels == [[0, 1], [0, 1]]
+    assert made.score([combined], [samples]) == {"assigned_accuracy": (0, 2)}
 
 
 # -- options ---------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from tp_text.processors.cloze_options import ClozeProcessorConfig
 
 #: Score of a choice that a blank does not have, and a bound that a sum of real scores does not reach.
 _NONE, _REAL = -1e6, -1e5
-#: The least probability whose logarithm is taken.
+#: The least probability whose logarithm is taken, also in the place of NaN.
 _LEAST = 1e-38
 
 
@@ -101,28 +101,44 @@ class ClozeProcessor(MultipleChoiceProcessor):
 
     def combine(self, samples: list[Sample], predictions: list[dict[str, Any]]) -> dict[str, Any]:
         """The predictions for the blanks of a record, in order."""
-        labels = [each["label"] for each in predictions]
-        if self.one_to_one:
-            labels = assigned([sample["items"] for sample in samples], [each["probabilities"] for each in predictions])
+        found = self._different(samples, predictions) if self.one_to_one else predictions
         names = [{"blank": sample["name"]} if "name" in sample else {} for sample in samples]
-        return {
-            "blanks": [
-                {**name, **each, "label": label} for name, each, label in zip(names, predictions, labels, strict=True)
-            ]
+        return {"blanks": [{**name, **each} for name, each in zip(names, found, strict=True)]}
+
+    def _different(self, samples: list[Sample], predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Predictions with different choices for all blanks; if several targets predict, for each of them."""
+        if "label" in predictions[0]:
+            items = [sample["items"] for sample in samples]
+            labels = assigned(items, [each["probabilities"] for each in predictions])
+            return [{**each, "label": label} for each, label in zip(predictions, labels)]
+        chosen = {
+            target: self._different(samples, [each[target] for each in predictions])
+            for target, own in predictions[0].items()
+            if _is_choice(own)
         }
+        return [{**each, **{name: own[n] for name, own in chosen.items()}} for n, each in enumerate(predictions)]
 
     @property
     def has_metrics(self) -> bool:
         return self.one_to_one
 
     def score(self, predictions: list[dict[str, Any]], samples: list[list[Sample]]) -> dict[str, Any]:
-        """The share of blanks that get the right one of different choices."""
+        """The share of blanks that get the right one of different choices; of several targets, the first one counts."""
         right = [
-            blank["label"] == sample["label"]
+            _label_of(blank) == sample["label"]
             for found, own in zip(predictions, samples, strict=True)
             for blank, sample in zip(found["blanks"], own, strict=True)
         ]
         return {"assigned_accuracy": (sum(right), len(right))}
+
+
+def _is_choice(prediction: Any) -> bool:
+    return isinstance(prediction, Mapping) and "label" in prediction
+
+
+def _label_of(prediction: Mapping[str, Any]) -> int:
+    own = prediction if _is_choice(prediction) else next(filter(_is_choice, prediction.values()))
+    return int(own["label"])
 
 
 def items_of(texts: list[str]) -> NDArray[np.int64]:
@@ -137,7 +153,7 @@ def assigned(items: Sequence[NDArray[np.int64]], probabilities: Sequence[Sequenc
         items: the identities of the choices of each blank; equal choices of different blanks have the same.
         probabilities: the probabilities of the choices of each blank.
     """
-    scores, columns = _scores(items, [np.log(np.maximum(each, _LEAST)) for each in probabilities])
+    scores, columns = _scores(items, [np.log(np.fmax(each, _LEAST)) for each in probabilities])
     found = best_assignment(scores)
     return [int(np.flatnonzero(columns[own] == column)[0]) for own, column in enumerate(found)]
 
