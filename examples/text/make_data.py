@@ -7,6 +7,8 @@ Output files:
     documents.txt       one paragraph per line
     topics.tsv          text_a, label: a sentence and its topic, one of four
     pairs.tsv           text_a, text_b, label: two sentences of one topic, and the topic
+    related.tsv         text_a, text_b, label: a sentence, the same sentence with some words replaced, and the number
+                        from 0 to 5 that tells how many of its words are left
     names.tsv           source, target: the first line of a function's docstring, and the words of the function's name
     vocab.txt           4,000 word pieces, including the special tokens that the examples need
     names_vocab.txt     1,000 word pieces for the functions' names
@@ -46,6 +48,19 @@ def pairs(topics: dict[str, list[str]], draw: random.Random) -> list[str]:
     return [f"{text}\t{draw.choice(texts)}\t{name}" for name, texts in topics.items() for text in texts]
 
 
+def related(topics: dict[str, list[str]], draw: random.Random) -> list[str]:
+    """Rows of a sentence, the same sentence with some words replaced, and how many of its words are left (0 to 5)."""
+    texts = [text for each in topics.values() for text in each]
+    words = [word for text in texts for word in text.split()]
+    rows = []
+    for text in texts:
+        degree = draw.random()
+        kept = [draw.random() < degree for _ in text.split()]
+        other = [word if keep else draw.choice(words) for word, keep in zip(text.split(), kept)]
+        rows.append(f"{text}\t{' '.join(other)}\t{5 * sum(kept) / len(kept):.2f}")
+    return rows
+
+
 def _clean(text: str) -> str:
     return " ".join(text.split())
 
@@ -67,6 +82,7 @@ def main(folder: Path) -> None:
         "documents.txt": "\n".join(_clean(" ".join(paragraph)) for paragraph in paragraphs),
         "topics.tsv": "\n".join(["text_a\tlabel", *(f"{text}\t{name}" for name in topics for text in topics[name])]),
         "pairs.tsv": "\n".join(["text_a\ttext_b\tlabel", *pairs(topics, random.Random(0))]),
+        "related.tsv": "\n".join(["text_a\ttext_b\tlabel", *related(topics, random.Random(0))]),
         "names.tsv": "\n".join(["source\ttarget", *(f"{line}\t{name}" for line, name in functions)]),
         "names.txt": "\n".join(name for _, name in functions),
     }

@@ -203,8 +203,8 @@ def test_a_similarity_out_of_range_is_reported_with_the_range(tmp_path: Path) ->
     assert message(5.5, label_range=[0, 5]) == "corpus.txt:1: the label 5.5 is out of range: label_range is 0 to 5"
     cosine = STREAMS._replace(targets=targets(similarity={"by": "cosine"}))
     assert message(3.8, cosine) == (
-        "corpus.txt:1: the label 3.8 is out of range: the cosine is between -1 and 1; label_range: [LOWEST, HIGHEST] "
-        "of the processor scales labels"
+        "corpus.txt:1: the label 3.8 is out of range: the cosine is between -1 and 1; "
+        "label_range: [LOWEST, HIGHEST] of the processor scales labels"
     )
     assert message(3.8, cosine, label_range=[0, 5]) == message(-0.5, cosine) == ""
     assert "exp_l1 is between 0 and 1" in message(-0.5, STREAMS._replace(targets=targets(similarity={"by": "exp_l1"})))

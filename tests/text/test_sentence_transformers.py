@@ -20,6 +20,7 @@ import tp_core
 from tests.building import randomised, worst
 from tests.text.checkpoints import quiet
 from tp_core.errors import TPError
+from tp_core.inference.retrieve import Searcher
 
 transformers = pytest.importorskip("transformers")
 
@@ -250,6 +251,25 @@ def test_prompts_are_kept_and_the_usual_one_is_used(bert: Path, tmp_path: Path) 
         assert worst(torch.from_numpy(tp_core.embed(ours, TEXTS, prompt=name)), plain) < 1e-5
 
 
+@pytest.mark.parametrize("by", ["cosine", "dot", "euclidean", "manhattan", None])
+def test_the_similarity_is_kept_in_both_directions(bert: Path, tmp_path: Path, by: str | None) -> None:
+    model = {"similarity_fn_name": by, "prompts": {"query": "query : "}}
+    ours, _ = convert(make(bert, tmp_path / "st", old("mean"), model=model), tmp_path / "ours")
+    assert tp_core.load_model(ours, "cpu").spec.inference.embed.similarity == (None if by == "cosine" else by)
+    assert Searcher(ours, "cpu").by == (by or "cosine")
+    back = tp_core.convert("tp", ours, "huggingface", tmp_path / "back")
+    assert json.loads((back / "config_sentence_transformers.json").read_text())["similarity_fn_name"] == (
+        by or "cosine"
+    )
+
+
+def test_a_similarity_that_tp_does_not_have_is_refused_or_ignored(bert: Path, tmp_path: Path) -> None:
+    folder = make(bert, tmp_path / "st", old("mean"), model={"similarity_fn_name": "chebyshev"})
+    with pytest.raises(TPError, match=r'similarity_fn_name. is "chebyshev"; tp has cosine, dot, euclidean, manhattan'):
+        convert(folder, tmp_path / "ours")
+    convert(folder, tmp_path / "ours", ignore_keys=["similarity_fn_name"])
+
+
 @pytest.mark.parametrize(
     ("pooling", "message"),
     [
@@ -406,7 +426,7 @@ def test_a_converted_model_goes_back_with_its_modules(bert: Path, tmp_path: Path
 def spec_of(folder: Path, model: dict[str, Any], processor: dict[str, Any], **more: Any) -> Path:
     """A trained model, by one step, with BERT's parts and these targets."""
     (folder / "vocab.txt").write_text("\n".join([*SPECIAL, *WORDS]) + "\n", encoding="utf-8")
-    lines = ["text_a\ttext_b\tlabel", *(f"{a}\t{b}\t0" for a, b in itertools.pairwise(WORDS))]
+    lines = ["text_a\ttext_b\tnegative\tlabel", *(f"{a}\t{b}\t{WORDS[0]}\t0" for a, b in itertools.pairwise(WORDS))]
     (folder / "pairs.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "lines.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
     tree = {
@@ -416,7 +436,7 @@ def spec_of(folder: Path, model: dict[str, Any], processor: dict[str, Any], **mo
         "train": {"steps": 1, "batch_size": 4, "loggers": []},
         **more,
     }
-    tree["data"]["train"] = "pairs.tsv" if "pair" in processor and processor["pair"].get("labelled") else "lines.txt"
+    tree["data"]["train"] = "pairs.tsv" if "labelled" in processor.get("pair", {}) else "lines.txt"
     (folder / "spec.yaml").write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
     return Path(tp_core.train(tp_core.load_spec(folder / "spec.yaml"), folder / "run").model)
 
@@ -458,6 +478,28 @@ def test_a_model_of_two_like_streams_goes_out_as_its_target_was_trained(
     texts = [text for text in TEXTS if text]
     assert worst(torch.from_numpy(tp_core.embed(ours, texts)), encoded(out, texts)) < 1e-5
     assert any(line.startswith("modules.json and the files that it lists are for") for line in said)
+
+
+@pytest.mark.parametrize(
+    ("target", "streams", "labelled", "by"),
+    [
+        ({"similarity": {"by": "cosine"}}, {}, "similarity", "cosine"),
+        ({"similarity": {"by": "exp_l1"}}, {}, "similarity", "manhattan"),
+        ({"similarity": {"by": "dot"}}, {}, "similarity", "dot"),
+        ({"triplet": {}}, {"third": "first"}, "none", "euclidean"),
+        ({"triplet": {"distance": "cosine"}}, {"third": "first"}, "none", "cosine"),
+        ({"clr": {"projection_size": 8, "normalize": False}}, {"third": "first"}, "none", "dot"),
+    ],
+)
+def test_a_model_goes_out_with_the_similarity_of_its_target(
+    tmp_path: Path, target: dict[str, Any], streams: dict[str, str], labelled: str, by: str
+) -> None:
+    model = {"streams": {**SIAMESE["streams"], **streams}, "target": [target]}
+    ours = spec_of(tmp_path, model, {"pair": {"max_length": 12, "labelled": labelled}})
+    out = tp_core.convert("tp", ours, "huggingface", tmp_path / "out", architecture="BertModel")
+    assert json.loads((out / "config_sentence_transformers.json").read_text())["similarity_fn_name"] == by
+    texts = [text for text in TEXTS if text]
+    assert worst(torch.from_numpy(tp_core.embed(ours, texts)), encoded(out, texts)) < 1e-5
 
 
 def test_a_body_whose_model_says_nothing_of_vectors_goes_out_without_modules(tmp_path: Path) -> None:
