@@ -244,6 +244,13 @@ def test_options_of_labels_that_do_not_fit_are_problems(options: dict[str, Any],
     assert message in problem.message
 
 
+def test_labels_of_each_target_are_left_to_classes() -> None:
+    context = BuildContext(labels={"topic": "column"})
+    assert {port.name for port in PairProcessorConfig().provides(context) if port.kind == "labels"} == {"clr"}
+    labelled = PairProcessorConfig(labelled="class").provides(context)
+    assert {port.of for port in labelled if port.name == "cls"} == {"topic"}
+
+
 # -- triplets --------------------------------------------------------------------------------------------------------
 
 

@@ -40,7 +40,7 @@ def paired_similarities(one: Vectors, other: Vectors, by: Comparison) -> Vectors
     one, other = _prepared(one, by), _prepared(other, by)
     if by in ("cosine", "dot"):
         return np.asarray((one * other).sum(axis=1), dtype=np.float32)
-    return np.asarray(-np.linalg.norm(one - other, ord=2 if by == "euclidean" else 1, axis=1), dtype=np.float32)
+    return np.asarray(0 - np.linalg.norm(one - other, ord=2 if by == "euclidean" else 1, axis=1), dtype=np.float32)
 
 
 def _prepared(vectors: Vectors, by: Comparison) -> Vectors:
@@ -57,7 +57,7 @@ def _compared(one: Vectors, other: Vectors, by: Comparison) -> Vectors:
         found = one @ other.T
         return found
     order, exact = (2.0 if by == "euclidean" else 1.0), "donot_use_mm_for_euclid_dist"
-    found = -torch.cdist(torch.from_numpy(one), torch.from_numpy(other), order, compute_mode=exact).numpy()
+    found = 0 - torch.cdist(torch.from_numpy(one), torch.from_numpy(other), order, compute_mode=exact).numpy()
     return found
 
 

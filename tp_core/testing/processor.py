@@ -46,7 +46,7 @@ def check(
     - a sample only depends on (seed, epoch, index), and drawing it changes neither rows nor other samples;
     - batches have the fields and labels that the config provides;
     - sequences are not longer than the config's limits;
-    - records without labels can be encoded for inference;
+    - records without labels can be encoded for inference, and also the items of a search alone;
     - the processor's metrics are those that its config declares.
 
     Args:
@@ -66,6 +66,7 @@ def check(
         _check_batches(processor, rows, config)
         _check_scores(processor, rows, config, prediction)
     _check_inference(processor, source, config)
+    _check_sides(processor, source)
 
 
 def _refuse(error: DataError) -> None:
@@ -303,3 +304,27 @@ def _check_inference(processor: Processor, records: list[Record], config: Proces
         different = _difference(before, after)
         assert not different, f"encode() is random: '{different}' differs the second time"
     _check_tensors(processor.collate(samples), len(bare), config)
+
+
+def _check_sides(processor: Processor, records: list[Record]) -> None:
+    """Check that each item of a search can be encoded alone, for the stream of its side."""
+    sides = processor.search_sides()
+    if sides is None:
+        return
+    assert len(set(sides.names)) == 2, f"the names of the sides must differ, and they are {sides.names}"
+    for side, name in enumerate(sides.names):
+        for record in records[:16]:
+            try:
+                items = sides.items(record, side)
+            except DataError:
+                continue  # a record for training need not have both sides
+            for item in items:
+                assert sides.side_of(item.record) == side or sides.streams[0] == sides.streams[1], (
+                    f"side_of() finds another side for an item of '{name}'"
+                )
+                try:
+                    batch = processor.collate(processor.encode([item.record]))
+                except DataError as error:
+                    raise AssertionError(f"encode() rejects an item of '{name}' alone: {error}") from error
+                fed = sides.streams[side] or ONLY
+                assert fed in batch.source, f"an item of '{name}' does not feed the stream '{fed}'"

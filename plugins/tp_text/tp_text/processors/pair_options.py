@@ -45,7 +45,7 @@ class PairProcessorConfig(ClassificationProcessorConfig):
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         fields = super().provides(context)
         if self.labelled != "class":
-            del fields[Port.labels("cls")]
+            fields = {port: spec for port, spec in fields.items() if port[:2] != ("labels", "cls")}
         if self.labelled == "similarity":
             fields[Port.labels("similarity")] = FieldSpec(("batch",), "float32")
         return fields | {Port.labels("clr"): FieldSpec(("batch",))}
