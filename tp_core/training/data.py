@@ -22,6 +22,8 @@ def data_sets(
 ) -> tuple[list[DataSet], Evaluator | None]:
     """Training sets and evaluator. The first process prepares the data, the others then find the cache.
 
+    A run without steps may have no training sets.
+
     Raises:
         DataError: the data cannot be used; every process raises an error.
     """
@@ -34,14 +36,14 @@ def data_sets(
             processor = build_processor(spec, tokenizer, name)
             assert processor is not None
             share = own.data.mixing.share
-            assert own.data.options.train is not None
-            rows = prepared_rows(
-                own, processor, own.data.options.given("train"), say, contents[data_place(name, "train")]
-            )
             assert own.data.processor is not None
             column, bucket = own.data.processor.config.length_column, own.data.options.bucket
             feed = Feed(processor, route_of(spec, name))
-            training.append(DataSet(name, rows, feed, share, bucket, column))
+            if own.data.options.train is not None:
+                rows = prepared_rows(
+                    own, processor, own.data.options.given("train"), say, contents[data_place(name, "train")]
+                )
+                training.append(DataSet(name, rows, feed, share, bucket, column))
             if own.data.options.eval is not None:
                 rows = prepared_rows(
                     own, processor, own.data.options.given("eval"), say, contents[data_place(name, "eval")]
