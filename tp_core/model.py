@@ -299,6 +299,7 @@ class Model(ModelWeights):
                 )
                 for each in model.targets
             },
+            {each.instance_name: each.config.sequences_per_sample for each in model.targets},
         )
 
 

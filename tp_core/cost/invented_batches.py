@@ -21,6 +21,9 @@ def invented_batch(
 ) -> Batch:
     """One sample per length, padded on the right to the longest; labels included.
 
+    If a target reads samples of several sequences, each sample has as many as is usual for it, of equal length. Any
+    other target then gets labels for each sequence.
+
     Padded positions have random values like real positions, so that only ``attention_mask`` distinguishes them; the
     mask exists only if there is padding. Labels of padded positions are ``IGNORE``. Every sample has its own random
     generator: equal lengths and seeds give equal samples. Labels for a share of the positions have the shape (batch,
@@ -35,23 +38,30 @@ def invented_batch(
     Raises:
         AssertionError: a field has a shape or dtype that :class:`tp_core.FieldSpec` does not allow.
     """
-    width, shortest = max(lengths), min(lengths)
-    drawn = [_Sample(length, width, shortest, seed + 1000 * i, device) for i, length in enumerate(lengths)]
-    return _stacked(drawn, fields, keep_mask=shortest < width)
+    drawn = _drawn(fields, lengths, seed, device)
+    return _stacked(drawn, fields, keep_mask=min(lengths) < max(lengths))
 
 
 def single_batches(fields: BatchFields, lengths: Items[int], seed: int = 0) -> list[Batch]:
     """The samples of :func:`invented_batch` one by one, without their padding."""
-    width, shortest = max(lengths), min(lengths)
-    drawn = [_Sample(length, width, shortest, seed + 1000 * i, "cpu") for i, length in enumerate(lengths)]
+    drawn = _drawn(fields, lengths, seed, "cpu")
     return [_stacked([sample], fields, keep_mask=False, cut=True) for sample in drawn]
 
 
-class _Sample:
-    """Draws the tensors of one sample, padded to the width of the batch and without the batch dimension.
+def _drawn(fields: BatchFields, lengths: Items[int], seed: int, device: torch.device | str) -> list[list[_Sequence]]:
+    """The sequences of each sample."""
+    width, shortest, each = max(lengths), min(lengths), max([1, *fields.sequences.values()])
+    return [
+        [_Sequence(length, width, shortest, seed + 1000 * i + j, device) for j in range(each)]
+        for i, length in enumerate(lengths)
+    ]
+
+
+class _Sequence:
+    """Draws the tensors of one sequence, padded to the width of the batch and without the batch dimension.
 
     Args:
-        length: number of real positions of the sample.
+        length: number of real positions of the sequence.
         width: number of positions of the batch.
         shortest: number of real positions of the shortest sample in the batch.
         seed: seed of the random values.
@@ -113,20 +123,28 @@ class _Sample:
         return torch.randint(0, high, sizes, generator=self._generator, device=self.device)
 
 
-def _stacked(samples: list[_Sample], fields: BatchFields, keep_mask: bool, cut: bool = False) -> Batch:
-    def stacked(made: list[Inputs], specs: Mapping[str, FieldSpec]) -> Inputs:
+def _stacked(samples: list[list[_Sequence]], fields: BatchFields, keep_mask: bool, cut: bool = False) -> Batch:
+    every = [sequence for own in samples for sequence in own]
+
+    def stacked(made: list[Inputs], drawn: list[_Sequence], specs: Mapping[str, FieldSpec]) -> Inputs:
         kept = [name for name in made[0] if name != "attention_mask" or keep_mask or name in specs]
         if cut:
-            (sample,) = samples
-            made = [{name: sample.cut(v, specs[name]) if name in specs else v for name, v in made[0].items()}]
+            made = [
+                {name: one.cut(v, specs[name]) if name in specs else v for name, v in each.items()}
+                for one, each in zip(drawn, made)
+            ]
         return {name: torch.stack([each[name] for each in made]) for name in kept}
 
     source, target, labels = {}, None, {}
     for stream, specs in fields.source.items():
-        source[stream] = stacked([sample.inputs(specs) for sample in samples], specs)
+        source[stream] = stacked([each.inputs(specs) for each in every], every, specs)
     if fields.target:
-        target = stacked([sample.inputs(fields.target) for sample in samples], fields.target)
+        target = stacked([each.inputs(fields.target) for each in every], every, fields.target)
     for name, specs in fields.labels.items():
         if specs:
-            labels[name] = stacked([sample.labels(specs) for sample in samples], specs)
-    return Batch(source, len(samples), target, labels)
+            drawn = [own[0] for own in samples] if fields.sequences.get(name, 1) > 1 else every
+            labels[name] = stacked([each.labels(specs) for each in drawn], drawn, specs)
+    batch = Batch(source, len(samples), target, labels)
+    if len(every) > len(samples):
+        batch.sequences = torch.arange(len(every), device=every[0].device).reshape(len(samples), -1)
+    return batch

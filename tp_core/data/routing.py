@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from tp_core.errors import TPError
 from tp_core.interfaces import ONLY, Batch, Inputs, Processor, Sample
@@ -34,8 +35,7 @@ class Route:
         """The batch in the form that the model reads."""
         source = {self.stream if name == ONLY else name: inputs for name, inputs in batch.source.items()}
         if self.number is not None:
-            task = torch.full((batch.size,), self.number)
-            source = {name: {**inputs, "task_ids": task} for name, inputs in source.items()}
+            source = {name: {**inputs, "task_ids": _filled(inputs, self.number)} for name, inputs in source.items()}
         labels = batch.labels if self.labels is None else self._of_targets(batch.labels, self.labels)
         return replace(batch, source=source, labels=labels, targets=self.targets)
 
@@ -56,6 +56,11 @@ class Feed:
     def collate(self, samples: list[Sample]) -> Batch:
         """A batch of samples in the form that the model reads."""
         return self.route(self.processor.collate(samples))
+
+
+def _filled(inputs: Inputs, number: int) -> Tensor:
+    """A number for each sequence of a side, (sequences,)."""
+    return torch.full((len(next(iter(inputs.values()))),), number)
 
 
 def _joined(target: str, parts: list[Inputs]) -> Inputs:

@@ -94,6 +94,12 @@ class Embedder:
         if loaded.processor is None:
             raise TPError("embedding needs a model with a processor; this one's spec has none")
         self._loaded, self._processor = loaded, loaded.processor
+        chosen = loaded.spec.data.processor
+        if chosen is not None and chosen.config.several_sequences:
+            raise TPError(
+                f"a record of the processor '{chosen.name}' is several sequences, so it has no single vector; embed "
+                "texts with the model that this one was trained from (init_from)"
+            )
         options = _own_options(loaded.spec).for_call(given)
         self._plan, self._prefix = vector_plan(loaded.spec, options), options.prefix()
         self.size: int = self._plan.size(loaded.spec)

@@ -30,13 +30,17 @@ class Batch:
     Attributes:
         source: the encoder side's inputs, by stream. A processor that feeds a single stream uses the name
             :data:`ONLY`.
-        size: number of samples.
+        size: number of samples. The tensors of both sides have one sequence per sample, unless ``sequences`` says
+            otherwise; those of labels always have one row per sample.
         target: the decoder side's inputs, or None.
         labels: named tensors, by the name of the target. A processor names them by the kind of label
             (``Port.labels("cls")``) or by kind and target (``Port.labels("cls", "topic")``), as its config declares.
             Each target that requires them then gets them under its own name.
         targets: names of the target modules that the batch is for; None for all. Data sets that are trained in turn
             may train different targets.
+        sequences: (size, most) int64, for samples of several sequences, such as the choices of a question: the numbers
+            of each sample's sequences along the first dimension of the inputs, then -1 for a sample with fewer than
+            the others. None if each sample is one sequence. ``ProcessorConfig.several_sequences`` declares it.
     """
 
     source: dict[str, Inputs]
@@ -44,13 +48,19 @@ class Batch:
     target: Inputs | None = None
     labels: dict[str, Inputs] = field(default_factory=dict)
     targets: tuple[str, ...] | None = None
+    sequences: Tensor | None = None
 
     @classmethod
     def of(
-        cls, inputs: Inputs, size: int, target: Inputs | None = None, labels: Mapping[str, Inputs] | None = None
+        cls,
+        inputs: Inputs,
+        size: int,
+        target: Inputs | None = None,
+        labels: Mapping[str, Inputs] | None = None,
+        sequences: Tensor | None = None,
     ) -> Batch:
         """A batch with one unnamed stream."""
-        return cls({ONLY: inputs}, size, target, dict(labels or {}))
+        return cls({ONLY: inputs}, size, target, dict(labels or {}), sequences=sequences)
 
     @property
     def inputs(self) -> Inputs:
@@ -65,6 +75,20 @@ class Batch:
             hint = "; Batch.of(inputs, size) makes a batch of one stream" if named else ""
             raise TPError(f"the batch has the streams {there}; one was expected{hint}")
         return next(iter(self.source.values()))
+
+    def by_sample(self, values: Tensor, fill: float = 0.0) -> Tensor:
+        """Values of sequences, (sequences, ...), as those of samples, (size, most, ...).
+
+        It runs without a device synchronisation.
+
+        Args:
+            fill: the value in the place of the sequences that a sample does not have.
+        """
+        if self.sequences is None:
+            return values.unsqueeze(1)
+        found = values[self.sequences.clamp(min=0)]
+        absent = self.sequences < 0
+        return found.masked_fill(absent.reshape(*absent.shape, *(1 for _ in values.shape[1:])), fill)
 
     def to(self, device: torch.device) -> Batch:
         """The batch on ``device``; copies from pinned memory do not block."""
@@ -82,7 +106,8 @@ class Batch:
         source = {name: changed(inputs) for name, inputs in self.source.items()}
         labels = {name: changed(inputs) for name, inputs in self.labels.items()}
         target = None if self.target is None else changed(self.target)
-        return replace(self, source=source, target=target, labels=labels)
+        sequences = None if self.sequences is None else change(self.sequences)
+        return replace(self, source=source, target=target, labels=labels, sequences=sequences)
 
     def tokens(self) -> int:
         """Number of positions in the batch, padding included, which is the number that the model processes."""

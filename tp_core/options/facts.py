@@ -1,6 +1,7 @@
 """Values that describe tensors, streams and heads to checks, pricing and builders. Torch-free."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from tp_core.options.marks import ModelSize
@@ -57,11 +58,13 @@ class BatchFields(NamedTuple):
         source: fields of each stream; the name is empty for the only stream of a model without named streams.
         target: fields of the decoder's side.
         labels: label tensors of each target, by the target's own name.
+        sequences: usual number of sequences of a sample, for each target; 1 for a target that is not listed.
     """
 
     source: Mapping[str, Mapping[str, FieldSpec]]
     target: Mapping[str, FieldSpec]
     labels: Mapping[str, Mapping[str, FieldSpec]]
+    sequences: Mapping[str, int] = MappingProxyType({})
 
     @property
     def sides(self) -> Mapping[tuple[str, str], Mapping[str, FieldSpec]]:

@@ -20,6 +20,8 @@ class ProcessorConfig(ModuleConfig):
     needs_tokenizer: ClassVar[bool] = True
     #: True if batches hold one ``Inputs`` per named stream; the fields are then provided to every stream.
     feeds_streams: ClassVar[bool] = False
+    #: True if a sample may have several sequences, such as the choices of a question (``Batch.sequences``).
+    several_sequences: ClassVar[bool] = False
     #: Options that only change how samples are drawn, not the prepared and cached rows.
     sampling_options: ClassVar[frozenset[str]] = frozenset()
     #: Record fields that may name files, such as images. The contents of these files are part of the cache key.

@@ -26,6 +26,9 @@ class TargetConfig(ModuleConfig):
     kind: ClassVar[str] = "target"
     #: Minimum number of samples in a micro-batch, over all processes, for the target to learn from it.
     least_samples: ClassVar[int] = 1
+    #: Usual number of sequences of a sample, for a target of samples that have several (``Batch.sequences``); costs are
+    #: measured with it.
+    sequences_per_sample: ClassVar[int] = 1
     #: True if the target reads all streams, not only the first, when ``stream`` is unset. Used for diagrams.
     reads_streams: ClassVar[bool] = False
 

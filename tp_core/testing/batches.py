@@ -22,3 +22,8 @@ def single_batches(model: Model, lengths: Items[int], seed: int = 0) -> list[Bat
 def has_padded_side(model: Model) -> bool:
     """True if a side of the model's inputs has a length dimension, which can be padded."""
     return any("length" in spec.shape for fields in model.fields().sides.values() for spec in fields.values())
+
+
+def sequence_count(batch: Batch) -> int:
+    """Number of sequences on each side of a batch: one per sample, or those that its samples have together."""
+    return batch.size if batch.sequences is None else int((batch.sequences >= 0).sum())

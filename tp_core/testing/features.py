@@ -16,7 +16,7 @@ from tp_core.modules.embeddings.component import EmbeddingComponent
 from tp_core.modules.targets.vectors import vector_of
 from tp_core.spec.context import context_of
 from tp_core.testing import metrics
-from tp_core.testing.batches import has_padded_side, random_batch, single_batches
+from tp_core.testing.batches import has_padded_side, random_batch, sequence_count, single_batches
 from tp_core.testing.explained import explained
 
 
@@ -46,11 +46,11 @@ def check_shapes(model: Model, lengths: list[int]) -> None:
         assert isinstance(component, EmbeddingComponent)
         with torch.no_grad(), explained("the embedding"):
             embedded = component(batch.source[name])
-        _check_sequence(embedded, batch.size, "the embedding's sequence")
+        _check_sequence(embedded, sequence_count(batch), "the embedding's sequence")
         expected, found = context_of(model.spec, name).embedding_size, embedded.states.shape[-1]
         assert found == expected, f"the embedding is {found} wide; the model's embedding_size is {expected}"
     for name, sequence in sequences_of(run(model, batch)).items():
-        _check_sequence(sequence, batch.size, name)
+        _check_sequence(sequence, sequence_count(batch), name)
     width = context_of(model.spec, side="target").hidden_size
     final = run(model, batch).sequence.states
     assert final.shape[-1] == width, f"the states are {final.shape[-1]} wide; the config's hidden_size is {width}"
@@ -82,7 +82,7 @@ def check_lengths(model: Model, lengths: list[int], tolerance: float) -> None:
     told = {name: side or batch.source[name] for name, side in source.items()}
     masked, found = sequences_of(run(model, batch)), sequences_of(run(model, replace(batch, source=told)))
     for name, expected in masked.items():
-        _check_sequence(found[name], batch.size, name)
+        _check_sequence(found[name], sequence_count(batch), name)
         same = torch.equal(found[name].real(), expected.real())
         assert same, (
             f"{name} has other real positions when the batch has lengths in place of attention_mask; an embedding of "
@@ -116,15 +116,16 @@ def check_independence(model: Model, lengths: list[int], tolerance: float) -> No
 def _compare(model: Model, lengths: list[int], tolerance: float, message: str) -> None:
     together = sequences_of(run(model, random_batch(model, lengths)))
     for number, batch in enumerate(single_batches(model, lengths)):
+        each = sequence_count(batch)
         for name, alone in sequences_of(run(model, batch)).items():
-            expected = _real(alone, 0)
-            found = _real(together[name], number)
-            assert found.shape == expected.shape, (
-                f"{name} has {found.shape[0]} real positions for a sample in a batch and {expected.shape[0]} "
-                "for it alone; the mask must fit the states (an embedding takes it from attention_mask)"
-            )
-            worst = _difference(found, expected)
-            assert worst <= tolerance, f"{message}: {name} differs by {worst:.2g}"
+            for place in range(each):
+                expected, found = _real(alone, place), _real(together[name], number * each + place)
+                assert found.shape == expected.shape, (
+                    f"{name} has {found.shape[0]} real positions for a sample in a batch and {expected.shape[0]} "
+                    "for it alone; the mask must fit the states (an embedding takes it from attention_mask)"
+                )
+                worst = _difference(found, expected)
+                assert worst <= tolerance, f"{message}: {name} differs by {worst:.2g}"
 
 
 def _real(sequence: Sequence, number: int) -> Tensor:

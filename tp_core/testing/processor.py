@@ -21,6 +21,7 @@ from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.ports import Port
 from tp_core.options.processor import ProcessorConfig
 from tp_core.testing import metrics
+from tp_core.testing.batches import sequence_count
 from tp_core.testing.subject import Subject
 
 #: Fields that a batch may omit if it has no padding.
@@ -169,13 +170,17 @@ def _check_padding(processor: Processor, samples: list[dict[str, Any]]) -> None:
         for side, (alone,) in _real_counts(processor.collate([sample])).items():
             found = together[side][row]
             assert found == alone, (
-                f"{side} has {found} real positions for a sample in a batch and {alone} for it alone; a batch with "
-                "padding needs attention_mask or lengths"
+                f"{side} has {_shown(found)} real positions for a sample in a batch and {_shown(alone)} for it alone; "
+                "a batch with padding needs attention_mask or lengths"
             )
 
 
-def _real_counts(batch: Batch) -> dict[str, list[int]]:
-    """The number of real positions of each sample, for each side."""
+def _shown(counts: list[int]) -> str:
+    return " and ".join(map(str, counts))
+
+
+def _real_counts(batch: Batch) -> dict[str, list[list[int]]]:
+    """The numbers of real positions of each sample's sequences, for each side."""
     streams = {f"the stream '{name}'" if name else "the source": side for name, side in batch.source.items()}
     sides = {**streams, "the target side": batch.target or {}}
     counts: dict[str, list[int]] = {}
@@ -187,8 +192,9 @@ def _real_counts(batch: Batch) -> dict[str, list[int]]:
         if mask is not None:
             counts[name] = mask.long().sum(dim=1).tolist()
         else:
-            counts[name] = side["lengths"].tolist() if "lengths" in side else [lead.shape[1]] * batch.size
-    return counts
+            counts[name] = side["lengths"].tolist() if "lengths" in side else [lead.shape[1]] * len(lead)
+    own = [[n] for n in range(batch.size)] if batch.sequences is None else batch.sequences.tolist()
+    return {name: [[each[n] for n in numbers if n >= 0] for numbers in own] for name, each in counts.items()}
 
 
 def _check_scores(
@@ -242,18 +248,40 @@ def _check_tensors(batch: Batch, size: int, config: ProcessorConfig) -> None:
     else:
         right = list(batch.source) == [ONLY] and isinstance(batch.source[ONLY], dict)
         assert right, "a batch of a single stream must be made with Batch.of(inputs, size)"
+    _check_sequences(batch, size, config)
+    count = sequence_count(batch)
+    of = f"{count} {'samples' if batch.sequences is None else 'sequences'}"
     for side in batch.source.values():
-        _check_side(side, size, "", config.sequence_length(), "sequence_length()")
-    _check_side(batch.target or {}, size, "target:", config.target_sequence_length(), "target_sequence_length()")
+        _check_side(side, count, of, "", config.sequence_length(), "sequence_length()")
+    _check_side(batch.target or {}, count, of, "target:", config.target_sequence_length(), "target_sequence_length()")
     for labels in batch.labels.values():
-        _check_side(labels, size, "", None, "")
+        _check_side(labels, size, f"{size} samples", "", None, "")
 
 
-def _check_side(fields: Mapping[str, Any], size: int, side: str, limit: int | None, option: str) -> None:
+def _check_sequences(batch: Batch, size: int, config: ProcessorConfig) -> None:
+    """Check that the numbers of the samples' sequences are in the batch if the config declares it, and each is once."""
+    numbers = batch.sequences
+    if not config.several_sequences:
+        assert numbers is None, "the batch has sequences, but the config does not declare several_sequences"
+        return
+    assert numbers is not None, "the config declares several_sequences, but the batch has no sequences"
+    assert (numbers.dtype, numbers.shape[:1], numbers.dim()) == (torch.int64, (size,), 2), (
+        f"the sequences of the batch have shape {tuple(numbers.shape)} and dtype {numbers.dtype} for {size} samples; "
+        "expected (size, most) of int64"
+    )
+    there = numbers >= 0
+    first = bool((there[:, 1:] <= there[:, :-1]).all()) and bool(there[:, 0].all())
+    assert first, "a sample of the batch has no sequence, or has -1 before one of its sequences"
+    assert numbers[there].sort().values.tolist() == list(range(int(there.sum()))), (
+        f"the sequences of the batch have the numbers {numbers.tolist()}; expected each number from 0 once, and -1"
+    )
+
+
+def _check_side(fields: Mapping[str, Any], size: int, of: str, side: str, limit: int | None, option: str) -> None:
     for key, value in fields.items():
         name = f"{side}{key}"
         assert isinstance(value, Tensor), f"'{name}' of the batch is {type(value).__name__}; expected a tensor"
-        assert value.shape[:1] == (size,), f"'{name}' has shape {tuple(value.shape)} for {size} samples"
+        assert value.shape[:1] == (size,), f"'{name}' has shape {tuple(value.shape)} for {of}"
         if key == "input_ids" and limit is not None:
             assert value.shape[1] <= limit, f"'{name}' has {value.shape[1]} positions; {option} is {limit}"
         assert not value.is_floating_point() or bool(torch.isfinite(value).all()), f"'{name}' is not finite"

@@ -68,7 +68,7 @@ class Distillation(Target):
         loss = self.config.soft_weight * self.config.temperature**2 * kl
         metrics = {"kl": (kl.detach(), count), "agreement": (agree, count)}
         if self.config.cosine_weight:
-            distance = self._distance(features, states, labelled, batch.size)
+            distance = self._distance(features, states, labelled, batch)
             loss = loss + self.config.cosine_weight * distance
             metrics["cosine_distance"] = (distance.detach(), count)
         return TargetOutput(loss, count, metrics)
@@ -80,12 +80,14 @@ class Distillation(Target):
         rows = F.kl_div(own, other, reduction="none", log_target=True).sum(dim=-1)
         return torch.where(labelled, rows, 0.0).sum()
 
-    def _distance(self, features: Features, teacher: Features, labelled: Tensor, samples: int) -> Tensor:
+    def _distance(self, features: Features, teacher: Features, labelled: Tensor, batch: Batch) -> Tensor:
         """The sum of the cosine distances over the labelled rows.
 
-        The distance of a row is the mean of 1 - cosine over the real positions of its sample.
+        The distance of a row is the mean of 1 - cosine over the real positions of its sample, then over the sequences
+        of its sample.
         """
-        rows = labelled.reshape(samples, -1).sum(dim=1).float()
+        rows = labelled.reshape(batch.size, -1).sum(dim=1).float()
+        counts = 1 if batch.sequences is None else (batch.sequences >= 0).sum(dim=1)
         own, others = _sequences(features), _sequences(teacher)
         total = torch.zeros((), device=rows.device)
         for name, sequence in own.items():
@@ -95,7 +97,7 @@ class Distillation(Target):
                 raise TPError(f"distill: the teacher {self.config.teacher} gives {message}; set cosine_weight: 0")
             cosine = F.cosine_similarity(sequence.states.float(), other.float(), dim=-1)
             each = sequence.with_states(1 - cosine.unsqueeze(-1)).pooled("mean").squeeze(-1)
-            total = total + (each * rows).sum() / len(own)
+            total = total + (batch.by_sample(each).sum(dim=1) / counts * rows).sum() / len(own)
         return total
 
     # -- the teacher ---------------------------------------------------------------------------------------------
