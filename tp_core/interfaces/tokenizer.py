@@ -27,6 +27,7 @@ class TokenizerFacts:
         marks_words: True if the vocabulary marks the ids that begin a word.
         segments: number of segments (``token_type_ids``) of a text, and of a pair.
         tokens: a function that returns token → id; it may be slow.
+        tokenizer: a function that returns the tokenizer; it may be slow. None if it is not known.
     """
 
     vocab_size: int
@@ -34,6 +35,7 @@ class TokenizerFacts:
     marks_words: bool
     segments: tuple[int, int] = (1, 2)
     tokens: Callable[[], Mapping[str, int]] = field(default=dict, compare=False, repr=False)
+    tokenizer: Callable[[], Tokenizer] | None = field(default=None, compare=False, repr=False)
 
 
 class TransformersUse(NamedTuple):
@@ -155,9 +157,8 @@ class Tokenizer(ABC):
         """The facts about this tokenizer that the checks of a spec use."""
         one, two = (self.frame(pair) for pair in (False, True))
         segments = (1 if one is None else one.segment_count, 2 if two is None else two.segment_count)
-        return TokenizerFacts(
-            self.vocab_size, self.special, self.word_starts() is not None, segments, self.ids_by_token
-        )
+        marks = self.word_starts() is not None
+        return TokenizerFacts(self.vocab_size, self.special, marks, segments, self.ids_by_token, lambda: self)
 
     def ids_by_token(self) -> dict[str, int]:
         """All tokens with their ids."""
