@@ -83,6 +83,13 @@ TARGETS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str | None]]]
     ("token_cls", {"num_labels": 3}, {}, {"accuracy": "high"}),
     ("token_cls", {"num_labels": 3, "crf": True}, {}, {"accuracy": "high"}),
     ("qa", {}, {}, {"accuracy": "high"}),
+    ("prompt_mlm", {"name": "prompt_mlm"}, {}, {"accuracy": "high"}),
+    (
+        "prompt_lm",
+        {"name": "prompt_lm", "metrics": ["f1_macro", "auc"]},
+        {"encoder": {"transformer": {"num_layers": 1, "num_heads": 2, "mask": "causal"}}},
+        {"f1_macro": "high", "auc": "high"},
+    ),
     ("distill", {"cosine_weight": 1.0}, {}, {"kl": "low", "agreement": "high", "cosine_distance": "low"}),
     ("distill", {}, {}, {"kl": "low", "agreement": "high"}),
 ]

@@ -23,6 +23,12 @@ def test_targets_that_predict_tokens_conform(name: str, options: dict[str, Any])
     check_module(name, "target", options)
 
 
+@pytest.mark.parametrize("options", [{}, {"num_labels": 3, "normalize_length": True, "tie": False}])
+@pytest.mark.parametrize("name", ["prompt_mlm", "prompt_lm"])
+def test_targets_of_prompts_conform(name: str, options: dict[str, Any]) -> None:
+    check_module(name, "target", options)
+
+
 def test_sentence_prediction_conforms() -> None:
     check_module("sp")
 
@@ -63,6 +69,10 @@ BLANKS: list[dict[str, Any]] = [
 RANKED: list[dict[str, Any]] = [{**pair, "qid": n // 3} for n, pair in enumerate(PAIRS)]
 
 
+#: Words of one token, and of several.
+ONE, SEVERAL = {"0": "w1", "1": "w2"}, {"0": ["w1", "w2a"], "1": "w3abc"}
+
+
 @pytest.mark.parametrize(
     ("name", "given", "options"),
     [
@@ -86,6 +96,12 @@ RANKED: list[dict[str, Any]] = [{**pair, "qid": n // 3} for n, pair in enumerate
         ("cloze", BLANKS, {}),
         ("cloze", BLANKS, {"one_to_one": True, "mark": "w9"}),
         ("ranking", RANKED, {"metrics": ["mrr", "ndcg_at_3"]}),
+        *(
+            ("prompt", PAIRS, {"template": template, "verbalizer": words, "scoring": scoring})
+            for template in ("{text_a} w9 {mask} w8", "w9 {mask} {text_b} w8 {text_a}")
+            for words in (ONE, SEVERAL)
+            for scoring in ("masked", "causal")
+        ),
     ],
 )
 @pytest.mark.parametrize("pad", ["longest", "max_length"])

@@ -28,6 +28,7 @@ class TokenizerFacts:
         segments: number of segments (``token_type_ids``) of a text, and of a pair.
         frames: :meth:`Tokenizer.frame` of a text, and of a pair.
         tokens: a function that returns token → id; it may be slow.
+        tokenizer: a function that returns the tokenizer; it may be slow. None if it is not known.
     """
 
     vocab_size: int
@@ -36,6 +37,7 @@ class TokenizerFacts:
     segments: tuple[int, int] = (1, 2)
     frames: tuple[Frame | None, Frame | None] = (None, None)
     tokens: Callable[[], Mapping[str, int]] = field(default=dict, compare=False, repr=False)
+    tokenizer: Callable[[], Tokenizer] | None = field(default=None, compare=False, repr=False)
 
 
 class TransformersUse(NamedTuple):
@@ -157,8 +159,9 @@ class Tokenizer(ABC):
         """The facts about this tokenizer that the checks of a spec use."""
         one, two = (self.frame(pair) for pair in (False, True))
         segments = (1 if one is None else one.segment_count, 2 if two is None else two.segment_count)
+        marks = self.word_starts() is not None
         return TokenizerFacts(
-            self.vocab_size, self.special, self.word_starts() is not None, segments, (one, two), self.ids_by_token
+            self.vocab_size, self.special, marks, segments, (one, two), self.ids_by_token, lambda: self
         )
 
     def ids_by_token(self) -> dict[str, int]:

@@ -96,10 +96,20 @@ class ModelResolver(DataResolver):
         )
 
     def check_names(self, node: Node, targets: list[Chosen[Any] | None]) -> None:
-        """Add problems about own names of targets that are not allowed."""
+        """Add problems about own names of targets that are not allowed, or that two targets have by default."""
+        first: dict[str, str] = {}
         for target, item in zip(targets, node.items):
-            if target is not None and target.instance_name != target.name and (fault := fault_of(target.instance_name)):
+            if target is None:
+                continue
+            own = target.instance_name
+            if own != target.name and (fault := fault_of(own)):
                 self.problems.add(f"model.target.{target.name}.name", fault, item.find((target.written, "name")))
+            other = first.setdefault(own, target.name)
+            if other != target.name:
+                message = (
+                    f"'{other}' and '{target.name}' have the name '{own}'; give one of them another name (name: ...)"
+                )
+                self.problems.add("model.target", message, item, key=True)
 
     @staticmethod
     def option_names(streams: Mapping[str, StreamSpec | None], *rest: Any) -> list[str]:

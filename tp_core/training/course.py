@@ -38,10 +38,10 @@ class Course:
         self.instances, self.sizes = instances, sizes
         self._by_samples = options.steps is None
         if options.steps is not None:
-            self.total_steps = planned = options.steps
+            self.total_steps, planned = options.steps, max(1, options.steps)
         else:
-            samples = (options.epochs or 1) * instances
-            self.total_steps, planned = sizes.steps_for(samples), math.ceil(samples / sizes.first)
+            samples = (1 if options.epochs is None else options.epochs) * instances
+            self.total_steps, planned = sizes.steps_for(samples), max(1, math.ceil(samples / sizes.first))
         self.schedule = built_by(schedule, Schedule, planned, warmup)  # type: ignore[type-abstract]
 
     def samples(self, step: int) -> int:
@@ -50,7 +50,7 @@ class Course:
 
     def epoch(self, step: int) -> float:
         """Passes over the data after ``step`` steps."""
-        return self.samples(step) / self.instances
+        return self.samples(step) / self.instances if self.instances else 0.0
 
     def lr_factor(self, step: int) -> float:
         """The schedule's factor for update number ``step``, counted from 0."""

@@ -25,6 +25,8 @@ def data_sets(
 ) -> tuple[list[DataSet], Evaluator | None]:
     """Training sets and evaluator. The first process prepares the data, the others then find the cache.
 
+    A run without steps may have no training sets.
+
     Raises:
         DataError: the data cannot be used; every process raises an error.
     """
@@ -37,19 +39,17 @@ def data_sets(
             processor = build_processor(spec, tokenizer, name)
             assert processor is not None
             share = own.data.mixing.share
-            assert own.data.options.train is not None
-            rows = prepared_rows(
-                own, processor, own.data.options.given("train"), say, contents[data_place(name, "train")]
-            )
             assert own.data.processor is not None
             config, given, context = own.data.processor.config, own.data.options, data_context(own)
-            for problem in config.check_rows(rows, context):
-                raise DataError(f"{own.data.processor.path}.{problem.option}: {problem.message}")
             feed = Feed(processor, route_of(spec, name))
-            classes = config.class_column(context)
-            data = DataSet(name, rows, feed, share, given.bucket, config.length_column, given.balance, classes)
-            tell_balance(spec, data, say)
-            training.append(data)
+            if given.train is not None:
+                rows = prepared_rows(own, processor, given.given("train"), say, contents[data_place(name, "train")])
+                for problem in config.check_rows(rows, context):
+                    raise DataError(f"{own.data.processor.path}.{problem.option}: {problem.message}")
+                classes = config.class_column(context)
+                data = DataSet(name, rows, feed, share, given.bucket, config.length_column, given.balance, classes)
+                tell_balance(spec, data, say)
+                training.append(data)
             if own.data.options.eval is not None:
                 rows = prepared_rows(
                     own, processor, own.data.options.given("eval"), say, contents[data_place(name, "eval")]

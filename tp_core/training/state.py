@@ -142,7 +142,8 @@ def load_checkpoint(trainer: Trainer, folder: Path, state: dict[str, Any]) -> No
     trainer.step = state["step"]
     sizes = BatchSizes((step, size) for step, size in state["batch_sizes"])
     # Keep the number of warm-up steps: a fraction of a longer run would start the warm-up again.
-    warmup = state["warmup"] if before["schedule"] == now["schedule"] else None
+    # Before the first step, no warm-up has begun.
+    warmup = state["warmup"] if trainer.step and before["schedule"] == now["schedule"] else None
     trainer.lay_out(sizes.changed(trainer.step, trainer.options.batch_size), warmup)
     trainer.owes_evaluation = state["owes_evaluation"] and trainer.evaluator is not None
     trainer.metrics.unwritten = list(state.get("unwritten", []))

@@ -52,7 +52,7 @@ class Trainer:
         model: the unwrapped model.
         stopped: signal on which the run was saved before its end, or None.
         saved: newest checkpoint that this run wrote or resumed from, or None.
-        owes_evaluation: True if the evaluation after the step is still due.
+        owes_evaluation: True if the evaluation after the step is still due. A run without steps begins with it.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Trainer:
         self.lr = 0.0
         self.stopped: str | None = None
         self.saved: Path | None = None
-        self.owes_evaluation = False
+        self.owes_evaluation = evaluator is not None and not self.total_steps
         self._saved = -1
         self._saved_at = time.monotonic()
         self._every = options.checkpoint_interval()

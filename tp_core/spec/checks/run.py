@@ -48,7 +48,7 @@ def _check_data(spec: Spec, problems: Problems) -> None:
 def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> None:
     root, processor = spec.tree, spec.data.processor
     data, path_of_set = root.find(where), ".".join(where)
-    if spec.data.options.train is None:
+    if spec.data.options.train is None and spec.train.options.trains:
         problems.add(f"{path_of_set}.train", "is required: the files to train on", data, key=True)
     if processor is None:
         message = f"is required: what turns records into samples; installed: {_installed('processor')}"

@@ -63,8 +63,10 @@ Interval = Annotated[
 class TrainOptions(Section):
     """The plain keys of ``train:``. Optimizer, schedule, strategy and hooks are separate module choices."""
 
-    steps: int | None = Field(None, gt=0, description="optimizer steps; alternative to epochs")
-    epochs: float | None = Field(None, gt=0, description="passes over the training data; alternative to steps")
+    steps: int | None = Field(
+        None, ge=0, description="optimizer steps; 0 only evaluates and exports the initial model; alternative to epochs"
+    )
+    epochs: float | None = Field(None, ge=0, description="passes over the training data; alternative to steps")
     batch_size: int = Field(32, gt=0, description="samples per optimizer step, over all processes")
     accumulate: int = Field(1, gt=0, description="micro-batches per optimizer step and process")
     seed: int = Field(42, ge=0, lt=2**63)
@@ -90,6 +92,11 @@ class TrainOptions(Section):
     timeout: Duration = Field(
         "10m", description="maximum time (90s, 10m, 2h) to wait for a batch or another process; null: no limit"
     )
+
+    @property
+    def trains(self) -> bool:
+        """False for a run without steps, which only evaluates and exports its initial model."""
+        return self.steps != 0 and self.epochs != 0
 
     def checkpoint_interval(self) -> tuple[int | None, float | None]:
         """Steps and seconds between two checkpoints; None for the one that is not used."""

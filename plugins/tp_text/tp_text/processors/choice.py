@@ -172,6 +172,9 @@ class MultipleChoiceProcessor(TextProcessor):
             "lengths": np.array([len(each["input_ids"]) for each in made]),
         }
 
+    def search_sides(self) -> None:
+        """None, because a question and a choice are read together."""
+
     def divide(self, records: list[Record]) -> list[list[Sample]]:
         """A sample for each question of each record.
 

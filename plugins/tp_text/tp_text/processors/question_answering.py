@@ -199,6 +199,9 @@ class QuestionAnsweringProcessor(TextProcessor):
             sample["answers"] = json.loads(bytes(rows.get("answers", index)))
         return {**sample, "offsets": rows.get("offsets", index)}
 
+    def search_sides(self) -> None:
+        """None, because a question and a text are read together."""
+
     def carried(self, sample: Sample) -> Sample:
         return {name: sample[name] for name in ("context", "offsets", "text", "answers") if name in sample}
 

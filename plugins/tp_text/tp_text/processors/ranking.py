@@ -39,6 +39,9 @@ class RankingProcessor(ClassificationProcessor):
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         return {**super().sample(rows, index, generator), "group": rows.get("group", index)}
 
+    def search_sides(self) -> None:
+        """None, because a question and an answer are read together."""
+
     def encode(self, records: list[Record]) -> list[Sample]:
         for record in records:
             need_pair(record)

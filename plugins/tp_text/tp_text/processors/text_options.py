@@ -1,6 +1,6 @@
 """Shared options of all text processors. Torch-free."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -51,9 +51,14 @@ class TextProcessorConfig(ProcessorConfig):
         return {name: FieldSpec() for name in (INPUT_IDS, ATTENTION_MASK, TOKEN_TYPE_IDS)}
 
     def check_tokenizer(self, tokenizer: "TokenizerFacts") -> Iterator[Problem]:
-        missing = [role for role in self.needs_special if role not in tokenizer.special]
+        yield from self.check_special(tokenizer, self.needs_special)
+        yield from super().check_tokenizer(tokenizer)
+
+    @staticmethod
+    def check_special(tokenizer: "TokenizerFacts", roles: Iterable[str]) -> Iterator[Problem]:
+        """Yield a problem if the vocabulary lacks the special tokens of some roles."""
+        missing = [role for role in roles if role not in tokenizer.special]
         if missing:
             lacks = f"the vocabulary lacks special tokens that the processor needs: {', '.join(missing)}"
             options = " and ".join(f"{role}_token" for role in missing)
             yield Problem("", f"{lacks}; if it spells them differently, set {options} of the tokenizer")
-        yield from super().check_tokenizer(tokenizer)

@@ -249,6 +249,9 @@ class TokenClassificationProcessor(TextProcessor):
     def _sample(self, row: dict[str, Any]) -> Sample:
         return {**self.assemble(row["ids"]), "positions": row["positions"] + self.head}
 
+    def search_sides(self) -> None:
+        """None, because a sample is a window of a text."""
+
     def carried(self, sample: Sample) -> Sample:
         return {name: sample[name] for name in ("first", *_OF_RECORD)}
 

@@ -49,7 +49,10 @@ class LineVocabularyConfig(TokenizerConfig):
         if self.unk_token not in vocabulary:
             raise roles.missing_unknown(self.algorithm, path, self.unk_token, vocabulary)
         special = {role: vocabulary[token] for role, token in roles.spellings(self).items() if token in vocabulary}
-        return TokenizerFacts(len(vocabulary), special, self.algorithm != "char", tokens=lambda: vocabulary)
+        marks = self.algorithm != "char"
+        return TokenizerFacts(
+            len(vocabulary), special, marks, tokens=lambda: vocabulary, tokenizer=lambda: self.build(data)
+        )
 
 
 class WordPieceConfig(LineVocabularyConfig):
