@@ -43,7 +43,12 @@ def test_c3_gives_a_record_for_each_question(tmp_path: Path) -> None:
         {"context": "w1 w2\nw3", "question": "w6?", "choices": ["w1", "w4"], "label": "w4", "id": "own"},
         {"context": "w9", "question": "w7", "choices": ["w1", "w2"], "id": "m-2-0"},
     ]
-    assert [record.line for record in records] == [1, 1, 2]
+    assert [record.line for record in records] == [1, 1, 1]
+    indented = json.dumps(C3, indent=1)
+    again, _ = read(C3Config(path=str(written(tmp_path / "indented.json", indented))))
+    assert [record.value for record in again] == [record.value for record in records]
+    where = [number for number, line in enumerate(indented.splitlines(), 1) if line == " ["]
+    assert [record.line for record in again] == [where[0], where[0], where[1]]
     (chunk,) = processor(tmp_path, "choice").prepare(records[:2], lambda error: None)
     assert chunk["label"] == [1, 1]
 
@@ -52,24 +57,30 @@ def test_c3_conforms(tmp_path: Path) -> None:
     bad = [*C3, {"a": 1}, [["w1"]], ["w1", []], [["w1"], {}], [[1], []], [["w1"], ["w2"]]]
     path = written(tmp_path / "c3.json", bad)
     check_module("c3", "source", {"path": str(path)}, change=lambda: written(path, C3[:1]), bad=6)
-    _, errors = read(C3Config(path=str(written(tmp_path / "c3.json", bad))))
+    lines = "[\n" + ",\n".join(map(json.dumps, bad)) + "]\n"
+    _, errors = read(C3Config(path=str(written(tmp_path / "c3.json", lines))))
     assert [error.partition(".json:")[2] for error in errors] == [
-        "3: expected [texts, questions, id], found an object",
-        "4: expected [texts, questions, id], found a list of 1",
-        "5: expected a list of texts as the first part of [texts, questions, id]",
-        "6: expected a list of questions as the second part, found an object",
-        "7: expected a list of texts as the first part of [texts, questions, id]",
-        "8: expected an object of a question, found a text",
+        "4: expected [texts, questions, id], found an object",
+        "5: expected [texts, questions, id], found a list of 1",
+        "6: expected a list of texts as the first part of [texts, questions, id]",
+        "7: expected a list of questions as the second part, found an object",
+        "8: expected a list of texts as the first part of [texts, questions, id]",
+        "9: expected an object of a question, found a text",
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[[", "c3.json:1: not valid JSON"),
+        ('[\n[["w"], []]\n[', r"c3.json:3: not valid JSON: Expecting ',' delimiter \(column 1\)"),
+        ("[\n[[]", r"c3.json:2: not valid JSON: Expecting ',' delimiter \(column 4\)"),
+        ('[\n[["w"], []]]\n]', r"c3.json:3: not valid JSON: Extra data \(column 1\)"),
+        ("[] 5", r"Extra data \(column 4\)"),
+        ("", "c3.json:1: not valid JSON: Expecting value"),
+        ("5", "expected a list of .texts, questions, id., found a number"),
         ("{}", "expected a list of .texts, questions, id., found an object"),
         ('[["w1"]]', "found a list of 1"),
-        ("[" * 100_000, "not usable JSON|not valid JSON"),
+        ("[" * 100_000, "not usable JSON: nested too deeply"),
     ],
 )
 def test_a_file_that_is_no_c3_is_an_error(tmp_path: Path, content: str, message: str) -> None:

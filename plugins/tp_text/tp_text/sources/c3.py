@@ -9,7 +9,7 @@ from tp_core.data.sources.base import Source
 from tp_core.errors import DataError
 from tp_core.interfaces.record import Record, Report
 from tp_text.sources.options import C3Config
-from tp_text.sources.whole_json import kind_of, whole_json
+from tp_text.sources.whole_json import json_elements, kind_of
 
 
 class C3(Source):
@@ -17,7 +17,7 @@ class C3(Source):
 
     Each question is a record with ``context`` (the texts, joined by line ends), ``question``, ``choices``, ``label``
     (the text of the answer, if the question has one) and ``id``, that of the text and the number of the question. The
-    line of a record is the number of its text. The file is read as a whole.
+    line of a record is that where its text begins. The file is read as a whole.
     """
 
     names_files: ClassVar[bool] = False
@@ -26,21 +26,18 @@ class C3(Source):
 
     def records(self, report: Report) -> Iterator[Record]:
         path = self.config.path
-        whole = whole_json(path)
-        if not isinstance(whole, list):
-            raise DataError(f"expected a list of [texts, questions, id], found {kind_of(whole)}", file=path, line=1)
-        for number, element in enumerate(whole, 1):
+        for line, element in json_elements(path, "a list of [texts, questions, id]"):
             message = _unfit(element)
             if message:
-                report(DataError(message, file=path, line=number))
+                report(DataError(message, file=path, line=line))
                 continue
             texts, questions, *rest = element
             for place, question in enumerate(questions):
                 if not isinstance(question, dict):
                     message = f"expected an object of a question, found {kind_of(question)}"
-                    report(DataError(message, file=path, line=number))
+                    report(DataError(message, file=path, line=line))
                     continue
-                yield Record(_fields(texts, question, rest, place), path, number)
+                yield Record(_fields(texts, question, rest, place), path, line)
 
 
 def _unfit(element: Any) -> str:
