@@ -62,6 +62,10 @@ def compare(model: Model, case: Case, found: Any, batch: Example, record: Record
             target: Any = model.targets[name]
             key = key or "seq_relationship_logits"
             check(record, **{name: (target.class_logits(model.encode(batch.ours)), found[key])})
+    if case.kind in ("multi_label", "regression"):
+        head: Any = model.targets[case.kind]
+        scores = (head.class_logits if case.kind == "multi_label" else head.values)(model.encode(batch.ours))
+        check(record, logits=(scores, found.logits))
     if case.kind != "states" and counted(batch):
         check(record, loss=(model(batch.ours).loss, found.loss))
 

@@ -26,3 +26,18 @@ def class_counts(predicted: Tensor, labels: Tensor, classes: int, counted: Tenso
     counts[1].scatter_add_(0, predicted, one)
     counts[2].scatter_add_(0, inside, one)
     return counts
+
+
+def label_counts(predicted: Tensor, labels: Tensor, counted: Tensor) -> Tensor:
+    """Counts per class of samples with any number of classes, without a device synchronisation.
+
+    Args:
+        predicted: (batch, classes) bool.
+        labels: (batch, classes) bool; any value where no label counts.
+        counted: (batch, classes) bool, True for labels that count.
+
+    Returns:
+        (4, classes) int64: the numbers of correct predictions, of predictions, of labels, and of all counted samples.
+    """
+    predicted, labels = predicted & counted, labels & counted
+    return torch.stack([predicted & labels, predicted, labels, counted]).sum(dim=1)

@@ -93,6 +93,16 @@ class ClassFacts(NamedTuple):
     number: int
 
 
+class OutputFacts(NamedTuple):
+    """The numbers that a regression target predicts for each sample.
+
+    Attributes:
+        number: how many there are.
+    """
+
+    number: int
+
+
 class VectorFacts(NamedTuple):
     """The method by which a target makes one vector per sample of a stream.
 

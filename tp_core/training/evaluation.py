@@ -12,6 +12,7 @@ from tp_core.model import Model
 from tp_core.processes.pause import NO_PAUSE, Pause
 from tp_core.spec.metrics import in_set, set_metrics
 from tp_core.training.strategies.base import Strategy
+from tp_core.training.tuning import Tuning
 
 
 class Evaluator:
@@ -19,6 +20,9 @@ class Evaluator:
 
     Several sets are evaluated one after the other. Their figures include the set's name (``loss/<set>/<target>``). The
     total loss is the mean of the sets' losses, weighted by their shares.
+
+    Targets that are tuned by evaluations (:meth:`tp_core.interfaces.Target.tuned`) have their new values afterwards,
+    and the figures are those of the new values.
     """
 
     def __init__(
@@ -44,14 +48,16 @@ class Evaluator:
         Raises:
             InterruptedWaitError: there was a pause (:func:`evaluate_batches`) on any process.
         """
+        tuning = Tuning(model)
         if len(self.sets) == 1 and not self.sets[0].name:
-            return self._one(self.sets[0], model, strategy, pause)
-        found: dict[str, float] = {"loss": 0.0}
+            found = self._one(self.sets[0], model, strategy, pause, tuning)
+            return found | tuning.apply(strategy.processes)
+        found = {"loss": 0.0}
         for data in self.sets:
-            own = self._one(data, model, strategy, pause)
+            own = self._one(data, model, strategy, pause, tuning)
             found["loss"] += own.pop("loss") * data.share / sum(each.share for each in self.sets)
             found |= {in_set(name, data.name): value for name, value in own.items()}
-        return found
+        return found | tuning.apply(strategy.processes)
 
     def _one(
         self,
@@ -59,6 +65,7 @@ class Evaluator:
         model: Model,
         strategy: Strategy,
         pause: Pause,
+        tuning: Tuning,
     ) -> dict[str, float]:
         batches = evaluation_batches(
             data.rows,
@@ -73,7 +80,7 @@ class Evaluator:
             timeout=self.timeout,
         )
         with contextlib.closing(batches):
-            facts = set_metrics(model.spec, model.spec.of_set(data.name))
+            facts = tuning.watched(set_metrics(model.spec, model.spec.of_set(data.name)), data.name)
             return evaluate_batches(
                 model,
                 batches,

@@ -32,6 +32,9 @@ from tp_core.spec.trained.local_files import local_digest
 #: Maximum number of paths in a message.
 _TOLD = 5
 
+#: Options of targets on which it depends which labels are valid.
+_SIZES = ("num_labels", "outputs")
+
 #: Increase when the layout of cached rows changes, so that old files are not read.
 _GENERATION = 4
 
@@ -55,7 +58,7 @@ def _key(
         "columns": data.options.columns,
         "labels": data.options.labels,
         "on_bad_record": data.options.on_bad_record,
-        "targets": {t.instance_name: getattr(t.config, "num_labels", None) for t in spec.model.targets},
+        "targets": {t.instance_name: [getattr(t.config, size, None) for size in _SIZES] for t in spec.model.targets},
         "modules": {name: module_identity(chosen, digest_cache) for name, chosen in used.items()},
         "code": code_identity([type(processor), *module_classes([*used.values(), *sources])], digest_cache),
     }

@@ -6,17 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from tp_core.data.classes.names import NamedClass, as_compared
-from tp_core.data.classes.options import ClassLabelOptions
-from tp_core.data.fields import missing_field
+from tp_core.data.labels import LabelReader, RecordLabels
 from tp_core.data.sources.columns import listed
-from tp_core.errors import DataError
-from tp_core.interfaces import IGNORE, Inputs, Record, Rows, Sample
-from tp_core.options.context import DataContext
+from tp_core.interfaces import IGNORE
 from tp_core.suggest import did_you_mean
 
 #: An integer in a table. Programs whose integer columns cannot have missing values write 1.0.
@@ -26,63 +25,11 @@ _INTEGER = re.compile(r"\s*([+-]?[0-9]+)(?:\.0*)?\s*")
 _ASKED = 100
 
 
-class RecordClasses:
-    """The class labels of records, for processors. Rows and samples have a column for each label.
-
-    Either all targets that ask for ``cls`` share the field ``label``, or each target has its own column
-    (``data.labels``).
-
-    Args:
-        option: the spec option that lists the names, for messages.
-    """
-
-    def __init__(self, config: ClassLabelOptions, data: DataContext, option: str) -> None:
-        #: Label readers by target; the empty name means all targets.
-        self.each = {
-            target: ClassLabels(config.names(target), config.classes(data, target), option, field)
-            for target, field in (data.labels or {"": "label"}).items()
-        }
-        #: Names of the columns of rows and samples.
-        self.columns = {target: f"label:{target}" if target else "label" for target in self.each}
-
-    @property
-    def count(self) -> int | None:
-        """Number of classes of the first label; None if unknown."""
-        return next(iter(self.each.values())).count
-
-    def read(self, record: Record, place: tuple[str, int | None] | None = None, hint: str = "") -> dict[str, int]:
-        """The numbers of a record's classes, by column (see :meth:`ClassLabels.read`).
-
-        Raises:
-            DataError: a label is missing, or is not a class.
-        """
-        return {self.columns[target]: each.read(record, place, hint) for target, each in self.each.items()}
-
-    def of_row(self, rows: Rows, index: int) -> dict[str, int]:
-        """The labels of a row, by column."""
-        return {column: rows.get(column, index) for column in self.columns.values()}
-
-    def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
-        """The labels of a batch, each (batch,); ``IGNORE`` for a sample without a label."""
-        return {
-            target or "cls": {"labels": torch.tensor([int(sample.get(column, IGNORE)) for sample in samples])}
-            for target, column in self.columns.items()
-        }
-
-    def named(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Predictions with class names instead of numbers, for classes that have names."""
-        if "" in self.each:
-            return self.each[""].named(predictions)
-        return [self._named(each) for each in predictions]
-
-    def _named(self, prediction: dict[str, Any]) -> dict[str, Any]:
-        own = {name: self.each[name].named([inner])[0] for name, inner in prediction.items() if name in self.each}
-        # If there is only one target, a prediction does not contain the target's name.
-        return prediction | own if own or len(self.each) > 1 else next(iter(self.each.values())).named([prediction])[0]
-
-
-class ClassLabels:
+class ClassLabels(LabelReader):
     """Reads the field of records that holds their classes, and converts predicted numbers to class names.
+
+    If classes have names, a label is a name (compared as Unicode NFC) or the integer of a name. A label of a data set
+    with class names has both.
 
     Args:
         names: names of the classes, in order; or a mapping from the integers that records have to names, in order; None
@@ -99,7 +46,8 @@ class ClassLabels:
         option: str,
         field: str = "label",
     ) -> None:
-        self.count, self.option, self.field = count, option, field
+        super().__init__(field)
+        self.count, self.option = count, option
         self._integers: dict[int, int] | None = None
         if isinstance(names, Mapping):
             self._integers = {integer: number for number, integer in enumerate(names)}
@@ -108,27 +56,17 @@ class ClassLabels:
         self._numbers = {as_compared(name): number for number, name in enumerate(names or ())}
         self._near: dict[str, str] = {}
 
-    def read(self, record: Record, place: tuple[str, int | None] | None = None, hint: str = "") -> int:
-        """The number of a record's class.
+    def cell(self, value: Any) -> int:
+        """The number of the class that a value is."""
+        return self._plain(value) if self.names is None else self._named(value, self.names)
 
-        If classes have names, a label is a name (compared as Unicode NFC) or the integer of a name. A label of a data
-        set with class names has both.
+    def batch(self, cells: list[Any]) -> Tensor:
+        """Class numbers (batch,) int64; ``IGNORE`` for a sample without a label."""
+        return torch.tensor([IGNORE if cell is None else int(cell) for cell in cells])
 
-        Args:
-            place: file and line for messages; the record's own if None.
-            hint: advice where to get labels, for the message about a missing label.
-
-        Raises:
-            DataError: the label is missing, or is not a class.
-        """
-        file, line = (record.file, record.line) if place is None else place
-        value = record.value.get(self.field)
-        if value is None:
-            raise missing_field(record, f"'{self.field}'", hint, place)
-        try:
-            return self._plain(value) if self.names is None else self._named(value, self.names)
-        except ValueError as error:
-            raise DataError(str(error), file=file, line=line) from None
+    def shares(self, labels: Tensor) -> Tensor:
+        assert self.count is not None
+        return F.one_hot(labels, self.count).float()
 
     def _named(self, value: Any, names: Sequence[str]) -> int:
         written = as_compared(value.name if isinstance(value, NamedClass) else str(value))
@@ -143,10 +81,10 @@ class ClassLabels:
                 return self._integers[integer]
             known = listed([f"{integer} ({name})" for integer, name in zip(self._integers, names)])
             near = "" if integer is not None else self._nearest(written, names)
-            raise ValueError(f"unknown label {_shown(value)}; {near or f'the labels are {known}'}")
+            raise ValueError(f"unknown label {shown(value)}; {near or f'the labels are {known}'}")
         if integer is not None and not isinstance(value, NamedClass):
             hint = f"; {{{integer}: NAME, ...}} in {self.option} names integers"
-            raise ValueError(f"unknown label {_shown(value)}; the labels are {listed(names)}{hint}")
+            raise ValueError(f"unknown label {shown(value)}; the labels are {listed(names)}{hint}")
         near = self._nearest(written, names) or f"the labels are {listed(names)}"
         raise ValueError(f"unknown label '{written}'; {near}")
 
@@ -163,7 +101,7 @@ class ClassLabels:
         number = _integer(value)
         if number is None:
             raise ValueError(
-                f"the label {_shown(value)} is no integer; expected {expected}, or list the names in {self.option}"
+                f"the label {shown(value)} is no integer; expected {expected}, or list the names in {self.option}"
             )
         if number < 0 or (self.count is not None and number >= self.count):
             raise ValueError(f"the label {number} is out of range; expected {expected}")
@@ -186,9 +124,16 @@ def _integer(value: Any) -> int | None:
     return None if found is None else int(found[1])
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A label in quotes, for messages."""
     text = str(value)
     return f"'{text if len(text) <= 60 else text[:57] + '...'}'"
+
+
+class RecordClasses(RecordLabels[ClassLabels]):
+    """The classes of records, one for each label."""
+
+    kind: ClassVar[str] = "cls"
 
 
 def _named(prediction: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

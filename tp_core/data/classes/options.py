@@ -1,16 +1,20 @@
 """Options of processors that read class labels. Torch-free."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
 from tp_core.data.classes.names import as_compared
+from tp_core.data.label_options import LabelOptions
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import ClassFacts, FieldSpec
 from tp_core.options.ports import Port
-from tp_core.options.processor import ProcessorConfig
+
+if TYPE_CHECKING:
+    from tp_core.data.classes.labels import ClassLabels
+    from tp_core.data.labels import RecordLabels
 
 #: Names of classes, in order; or a mapping from the integers that records have as labels to names.
 Names = list[str] | dict[int, str]
@@ -37,17 +41,20 @@ def _ordered(value: Any) -> Any:
     return dict(sorted(numbered.items()))
 
 
-class ClassLabelOptions(ProcessorConfig):
+class ClassLabelOptions(LabelOptions):
     """Mixin for the config of a processor whose records have class labels. It must be the first base class.
 
-    All targets that ask for ``cls`` get the field ``label``, unless ``data.labels`` names a column for each target.
+    All targets that ask for labels of the kind get the field ``label``, unless ``data.labels`` names a column for each
+    target.
     """
+
+    label_kind: ClassVar[str] = "cls"
+    #: Path of the processor in specs, for messages.
+    place: ClassVar[str] = "data.processor.cls"
 
     terms: ClassVar[Mapping[str, str]] = {
         "labels": "label_list class_names id2label label_names",
     }
-
-    optional_fields: ClassVar[frozenset[str]] = frozenset({"label"})
 
     labels: Annotated[list[str] | dict[int, str] | dict[str, Names] | None, BeforeValidator(_ordered)] = Field(
         None,
@@ -59,8 +66,29 @@ class ClassLabelOptions(ProcessorConfig):
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         own = context.labels or ("",)
         return super().provides(context) | {
-            Port.labels("cls", target): FieldSpec(("batch",), high=_count(self.names(target))) for target in own
+            Port.labels(self.label_kind, target): self.label_spec(_count(self.names(target))) for target in own
         }
+
+    def label_spec(self, count: int | None) -> FieldSpec:
+        """The tensor of the labels of a target with this number of classes; None if it is unknown."""
+        return FieldSpec(("batch",), high=count)
+
+    def label_columns(self, data: DataContext) -> dict[str, str]:
+        """Target → the field of its label; the empty name means all targets."""
+        return dict(data.labels) or {"": "label"}
+
+    def record_labels(self, data: DataContext) -> "RecordLabels[Any]":
+        """The reader of the records' labels."""
+        from tp_core.data.classes.labels import RecordClasses
+
+        return RecordClasses({target: self.class_labels(data, target) for target in self.label_columns(data)})
+
+    def class_labels(self, data: DataContext, target: str) -> "ClassLabels":
+        """The reader of the label of a target."""
+        from tp_core.data.classes.labels import ClassLabels
+
+        field, option = self.label_columns(data)[target], f"{self.place}.labels"
+        return ClassLabels(self.names(target), self.classes(data, target), option, field)
 
     def names(self, target: str = "") -> Names | None:
         """The names of a target's classes in the form of the option; None if the classes have no names."""
@@ -76,6 +104,9 @@ class ClassLabelOptions(ProcessorConfig):
         """The names of a target's classes, in order; None if the classes have no names."""
         names = self.names(target)
         return list(names.values()) if isinstance(names, dict) else names
+
+    def label_names(self) -> list[str] | None:
+        return self.class_names()
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         targets = [*context.labels] or [""]
@@ -102,7 +133,7 @@ class ClassLabelOptions(ProcessorConfig):
         first: tuple[str, int] | None = None
         for name, target in data.targets.items():
             known = target.fact(ClassFacts)
-            if "cls" not in target.labels or known is None:
+            if self.label_kind not in target.labels or known is None:
                 continue
             count = known.number
             named = _count(self.names(name if name in data.labels else ""))

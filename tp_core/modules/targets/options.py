@@ -48,6 +48,7 @@ class ClassTargetConfig(TargetConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_metrics()
+        yield from super().check(context)
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
         found = super().effective(context)

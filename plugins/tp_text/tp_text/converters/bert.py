@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.interop import parts
+from tp_core.interop import classifiers, parts
 from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.rules import Copy, Ignored, Same, WeightRule, WithConstant, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
-from tp_core.modules.targets.classification_options import ClassificationConfig
+from tp_core.modules.targets.pooled_options import PooledTargetConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
 from tp_text.embeddings.segment_options import SegmentConfig
@@ -39,6 +39,7 @@ class BertFamilyConfig(ConverterConfig):
     }
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"position_embedding_type": ("absolute",)}
 
+    head_variants: ClassVar[Mapping[str, tuple[str, ...]]] = classifiers.VARIANTS
     #: Key of the dropout before the classifier. If this is None, or the key is null, the layers' dropout is used.
     classifier_dropout: ClassVar[str | None] = "classifier_dropout"
 
@@ -57,7 +58,7 @@ class BertFamilyConfig(ConverterConfig):
         if "cls" in heads:
             own = config.get(self.classifier_dropout) if self.classifier_dropout else None
             dropout = config["hidden_dropout_prob"] if own is None else own
-            options["cls"] = {"num_labels": common.labels(config), "pooling": "first", "dropout": dropout}
+            return [classifiers.target(config, pooling="first", dropout=dropout)]
         return [{head: options[head]} for head in heads]
 
     def layers(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,7 +105,7 @@ class BertFamilyConfig(ConverterConfig):
         feed_forward = common.feed_forward(encoder)
         positions = parts.embedding(spec, LearnedPositionConfig)
         segments = parts.optional_embedding(spec, SegmentConfig)
-        mlm, cls = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, ClassificationConfig)
+        mlm, head = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, PooledTargetConfig)
         return {
             "vocab_size": spec.model.vocab_size,
             "hidden_size": encoder.hidden_size,
@@ -118,21 +119,20 @@ class BertFamilyConfig(ConverterConfig):
             "initializer_range": encoder.init_std,
             "layer_norm_eps": common.norm_eps(encoder),
             "tie_word_embeddings": mlm is None or mlm.tie,
-            **(self.classifier(spec, cls) if cls is not None else {}),
+            **(self.classifier(spec, head) if head is not None else {}),
         }
 
-    def classifier(self, spec: "Spec", cls: ClassificationConfig) -> dict[str, Any]:
+    def classifier(self, spec: "Spec", head: PooledTargetConfig) -> dict[str, Any]:
         """Keys of the config that concern a classifier."""
-        dropout = {self.classifier_dropout: cls.dropout} if self.classifier_dropout else {}
-        return {**dropout, **common.label_names(spec, cls.num_labels)}
+        dropout = {self.classifier_dropout: head.dropout} if self.classifier_dropout else {}
+        return {**dropout, **classifiers.keys(spec)}
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         heads = self.architectures[architecture]
-        length = {"max_length": min(config["max_position_embeddings"] - self.offset(config), 512)}
+        length = min(config["max_position_embeddings"] - self.offset(config), 512)
         if "cls" in heads:
-            names = common.class_names(config)
-            return {"cls": {**length, **({"labels": names} if names else {})}}
-        return {"bert" if "sp" in heads else "mlm": length}
+            return common.classifier_processor(config, length)
+        return {"bert" if "sp" in heads else "mlm": {"max_length": length}}
 
     def embeddings(self, config: Mapping[str, Any]) -> list[WeightRule]:
         """Conversion rules of the embeddings."""
@@ -209,8 +209,7 @@ class BertConverterConfig(BertFamilyConfig):
         return [
             *self.body(config),
             Same("bert.pooler.dense", "targets.sp.dense"),
-            Same("bert.pooler.dense", "targets.cls.dense"),
-            Same("classifier", "targets.cls.classifier"),
+            *classifiers.weights("classifier", dense="bert.pooler.dense"),
             Same("cls.seq_relationship", "targets.sp.classifier"),
             Same("cls.predictions.transform.dense", "targets.mlm.dense"),
             Same("cls.predictions.transform.LayerNorm", "targets.mlm.norm"),

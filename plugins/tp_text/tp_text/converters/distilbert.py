@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.interop import parts
+from tp_core.interop import classifiers, parts
 from tp_core.interop.activations import activation, activation_name
 from tp_core.interop.rules import Copy, Ignored, Same, WeightRule, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
-from tp_core.modules.targets.classification_options import ClassificationConfig
+from tp_core.modules.targets.pooled_options import PooledTargetConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
 from tp_text.targets.mlm_options import MaskedLanguageModelConfig
@@ -54,21 +54,17 @@ class DistilBertConverterConfig(ConverterConfig):
             "tie_weights_",  # key of DistilBERT's original code; transformers does not read it
         }
     )
+    head_variants: ClassVar[Mapping[str, tuple[str, ...]]] = classifiers.VARIANTS
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"cls": ("seq_classif_dropout",)}
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         name = activation(config, "activation")
-        options: dict[str, dict[str, Any]] = {
-            "mlm": {"activation": name, "tie": config["tie_word_embeddings"]},
-        }
-        heads = self.architectures[architecture]
-        if "cls" in heads:
-            options["cls"] = {
-                "num_labels": common.labels(config),
-                "pooling": "first",
-                "activation": "relu",
-                "dropout": config["seq_classif_dropout"],
-            }
+        targets: list[Any] = []
+        if "mlm" in self.architectures[architecture]:
+            targets = [{"mlm": {"activation": name, "tie": config["tie_word_embeddings"]}}]
+        elif "cls" in self.architectures[architecture]:
+            dropout = config["seq_classif_dropout"]
+            targets = [classifiers.target(config, pooling="first", activation="relu", dropout=dropout)]
         return {
             "hidden_size": config["dim"],
             "vocab_size": config["vocab_size"],
@@ -88,13 +84,13 @@ class DistilBertConverterConfig(ConverterConfig):
                     "dropout": config["dropout"],
                 }
             },
-            "target": [{head: options[head]} for head in heads],
+            "target": targets,
         }
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
         attention, feed_forward = common.attention(encoder), common.feed_forward(encoder)
-        mlm, cls = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, ClassificationConfig)
+        mlm, head = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, PooledTargetConfig)
         return {
             "vocab_size": spec.model.vocab_size,
             "max_position_embeddings": common.table_rows(parts.embedding(spec, LearnedPositionConfig)),
@@ -107,15 +103,14 @@ class DistilBertConverterConfig(ConverterConfig):
             "activation": activation_name(feed_forward.activation),
             "initializer_range": encoder.init_std,
             "tie_word_embeddings": mlm is None or mlm.tie,
-            **({} if cls is None else {"seq_classif_dropout": cls.dropout, **common.label_names(spec, cls.num_labels)}),
+            **({} if head is None else {"seq_classif_dropout": head.dropout, **classifiers.keys(spec)}),
         }
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
-        length = {"max_length": config["max_position_embeddings"]}
+        length = config["max_position_embeddings"]
         if "cls" in self.architectures[architecture]:
-            names = common.class_names(config)
-            return {"cls": {**length, **({"labels": names} if names else {})}}
-        return {"mlm": length}
+            return common.classifier_processor(config, length)
+        return {"mlm": {"max_length": length}}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         embeddings, layer = "distilbert.embeddings", "distilbert.transformer.layer.{layer}"
@@ -136,7 +131,6 @@ class DistilBertConverterConfig(ConverterConfig):
             Same(f"{layer}.output_layer_norm", f"{ours}.feed_forward_residual.after"),
             Same("vocab_transform", "targets.mlm.dense"),
             Same("vocab_layer_norm", "targets.mlm.norm"),
-            Same("pre_classifier", "targets.cls.dense"),
-            Same("classifier", "targets.cls.classifier"),
+            *classifiers.weights("classifier", dense="pre_classifier"),
             *output,
         ]

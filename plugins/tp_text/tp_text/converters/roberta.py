@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.interop import parts
+from tp_core.interop import classifiers, parts
 from tp_core.interop.rules import Same, WeightRule
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
@@ -48,8 +48,7 @@ class RobertaConverterConfig(BertFamilyConfig):
     def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         return [
             *self.body(config),
-            Same("classifier.dense", "targets.cls.dense"),
-            Same("classifier.out_proj", "targets.cls.classifier"),
+            *classifiers.weights("classifier.out_proj", dense="classifier.dense"),
             Same("roberta.pooler.dense", "targets.sp.dense"),  # only in the bare model, where it is not used
             Same("lm_head.dense", "targets.mlm.dense"),
             Same("lm_head.layer_norm", "targets.mlm.norm"),
