@@ -14,6 +14,9 @@ from tp_core.data.classes.labels import ClassLabels, shown
 from tp_core.data.labels import LabelReader, RecordLabels
 from tp_core.errors import TPError
 
+#: Marks between labels in other data.
+_DELIMITERS = (",", ";", "|", "/", " ")
+
 
 class ClassSets(LabelReader):
     """Reads the field of records that holds any number of classes.
@@ -42,7 +45,7 @@ class ClassSets(LabelReader):
             try:
                 number = self.classes.cell(item)
             except ValueError as error:
-                raise ValueError(f"{error}{self._divided(value)}") from None
+                raise ValueError(self._explained(str(error), value)) from None
             if number in numbers:
                 same = "" if item == numbers[number] else f" (as {shown(numbers[number])}, too)"
                 raise ValueError(f"the label {shown(item)} is listed twice{same}")
@@ -62,12 +65,24 @@ class ClassSets(LabelReader):
             raise ValueError(f"expected a list of labels, or a text with '{self.delimiter}' between labels, got {kind}")
         return [value]
 
-    def _divided(self, value: Any) -> str:
-        """Advice for a text that was divided inside a name."""
-        names = [name for name in self.classes.names or () if self.delimiter in name]
-        if not isinstance(value, str) or not names:
-            return ""
-        return f" (the text is divided at '{self.delimiter}', which '{names[0]}' contains; see the option delimiter)"
+    def _explained(self, error: str, value: Any) -> str:
+        """The error for an unknown class, with advice for a text that was divided inside a name, or not at all."""
+        if not isinstance(value, str):
+            return error
+        if mark := next((mark for mark in _DELIMITERS if mark in value and self._fits(value, mark)), ""):
+            return f"unknown label {shown(value)}; to divide it at '{mark}', set delimiter: '{mark}'"
+        if inside := next((name for name in self.classes.names or () if self.delimiter in name), ""):
+            return f"{error} (the text is divided at '{self.delimiter}', which '{inside}' contains; see delimiter)"
+        return error
+
+    def _fits(self, value: str, delimiter: str) -> bool:
+        """True if the delimiter divides a text into known classes."""
+        try:
+            for part in value.split(delimiter):
+                self.classes.cell(part.strip())
+        except ValueError:
+            return False
+        return True
 
     def batch(self, cells: list[Any]) -> Tensor:
         """(batch, classes) float32: 1 for classes of a sample, else 0; NaN for a sample without a label."""

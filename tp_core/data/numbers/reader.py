@@ -143,7 +143,9 @@ def _number_of(value: Any, what: str) -> float:
     if _NUMBER.fullmatch(text):
         return float(text)
     hint = ""
-    if text.lower() in _NONE:
+    if text.lower().lstrip("+-") in ("inf", "infinity"):
+        hint = " that is finite"
+    elif text.lower() in _NONE:
         hint = "; if there is none, leave the field empty and set allow_missing: true"
     elif _NUMBER.fullmatch(text.replace(",", ".", 1)):
         hint = "; decimals are written with a point"
