@@ -17,7 +17,7 @@ from tp_core.cli.main import cli
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "docs/modules/*.md", "plugins/*/*.md", "examples/*/*.md")
+    for pattern in ("*.md", "docs/*.md", "docs/modules/*.md", "docs/tasks/*.md", "plugins/*/*.md", "examples/*/*.md")
     for path in ROOT.glob(pattern)
 )
 SPEC = re.compile(r"```yaml\n(.*?)```", re.DOTALL)

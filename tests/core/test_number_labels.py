@@ -163,7 +163,7 @@ def test_each_target_may_have_a_column_and_names_of_its_own() -> None:
         "fields: data.labels names the columns (mood); leave it out"
     ]
     made = NumberLabelOptions(names={"regression": ["a", "b"]}).record_labels(data_of(2, regression="mood"))
-    assert made.columns == {"regression": "label:regression"}
+    assert made.columns == ("label:regression",)
     record = Record({"mood": [1, 2]}, "a.jsonl", 1)
     cells = made.read(record)
     assert made.labels([cells])["regression"]["labels"].tolist() == [[1.0, 2.0]]

@@ -141,7 +141,7 @@ def test_two_streams_are_combined_as_those_of_a_classifier(tmp_path: Path) -> No
         ({"metrics": ["accuracy"]}, "expected one of pearson, spearman, mse, mae, r2; got the text 'accuracy'"),
         ({"metrics": ["mse", "mse"]}, "regression.metrics: mse is listed twice"),
         ({"outputs": 0}, "regression.outputs"),
-        ({"num_labels": 2}, "unknown option 'num_labels'; did you mean 'outputs'?"),
+        ({"num_outputs": 2}, "unknown option 'num_outputs'; did you mean 'outputs'?"),
         ({"huber_delta": 2.0}, "regression.huber_delta: is for loss: huber, but loss is mse"),
         ({"combine": ["u", "v"]}, "combines the vectors of two streams, but the model has no model.streams"),
     ],

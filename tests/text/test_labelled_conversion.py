@@ -134,7 +134,7 @@ def test_a_head_that_is_chosen_leaves_the_others_out(home: Path) -> None:
     found = describe(headed(home, "regression", "mlm", "sp"), "BertForSequenceClassification", None)
     assert [target.instance_name for target in found.spec.model.targets] == ["regression"]
     assert found.config["problem_type"] == "regression"
-    with pytest.raises(TPError, match="has no cls, which RobertaForSequenceClassification has a head for"):
+    with pytest.raises(TPError, match="has no cls or multi_label or regression, which Roberta"):
         describe(headed(home, "mlm"), "RobertaForSequenceClassification", None)
 
 

@@ -68,7 +68,7 @@ class LabelReader(ABC):
 
 
 def at_place(record: Record, place: Place | None, made: Callable[[], T]) -> T:
-    """What a function makes of a record; its ``ValueError`` becomes an error with the place.
+    """Call a function that reads a record; its ``ValueError`` becomes an error with the place.
 
     Raises:
         DataError: the function cannot use the record.
@@ -78,6 +78,11 @@ def at_place(record: Record, place: Place | None, made: Callable[[], T]) -> T:
         return made()
     except ValueError as error:
         raise DataError(str(error), file=file, line=line) from None
+
+
+def label_column(target: str = "") -> str:
+    """The column of rows with the label of a target, or with that of all targets."""
+    return f"label:{target}" if target else "label"
 
 
 R = TypeVar("R", bound=LabelReader)
@@ -98,8 +103,11 @@ class RecordLabels(Generic[R]):
 
     def __init__(self, each: Mapping[str, R]) -> None:
         self.each = dict(each)
-        #: Names of the columns of rows and samples.
-        self.columns = {target: f"label:{target}" if target else "label" for target in self.each}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of rows and samples."""
+        return tuple(map(label_column, self.each))
 
     def read(self, record: Record, place: Place | None = None, hint: str = "") -> dict[str, Any]:
         """The cells of a record's labels, by column (see :meth:`LabelReader.read`).
@@ -107,17 +115,21 @@ class RecordLabels(Generic[R]):
         Raises:
             DataError: a label is missing, or is not valid.
         """
-        return {self.columns[target]: each.read(record, place, hint) for target, each in self.each.items()}
+        return {label_column(target): each.read(record, place, hint) for target, each in self.each.items()}
 
     def of_row(self, rows: Rows, index: int) -> dict[str, Any]:
         """The labels of a row, by column."""
-        return {column: rows.get(column, index) for column in self.columns.values()}
+        return {column: rows.get(column, index) for column in self.columns}
+
+    def ignored(self) -> dict[str, Any]:
+        """The columns of a sample without a label in training, such as a text with another picture."""
+        return dict.fromkeys(self.columns)
 
     def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
         """The labels of a batch (see :meth:`LabelReader.batch`)."""
         return {
-            target or self.kind: {"labels": self.each[target].batch([sample.get(column) for sample in samples])}
-            for target, column in self.columns.items()
+            target or self.kind: {"labels": each.batch([sample.get(label_column(target)) for sample in samples])}
+            for target, each in self.each.items()
         }
 
     def shares(self, name: str, labels: Tensor) -> Tensor:

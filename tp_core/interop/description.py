@@ -198,7 +198,8 @@ def _with_heads(spec: Spec, name: str, converter: ConverterConfig, architecture:
         possible = _possible_heads(converter, known[architecture])
         found = next((set(heads) for heads in possible if set(heads) <= have), None)
         if found is None:
-            lacking = " and no ".join(head for head in known[architecture] if head not in have)
+            wanted = {head: (head, *converter.head_variants.get(head, ())) for head in known[architecture]}
+            lacking = " and no ".join(" or ".join(each) for each in wanted.values() if have.isdisjoint(each))
             raise MisfitError([f"model.target has no {lacking}, which {architecture} has a head for"])
         kept = tuple(target for target in spec.model.targets if target.instance_name in found)
         return architecture, replace(spec, model=spec.model._replace(targets=kept))

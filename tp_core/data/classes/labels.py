@@ -61,7 +61,7 @@ class ClassLabels(LabelReader):
         return self._plain(value) if self.names is None else self._named(value, self.names)
 
     def batch(self, cells: list[Any]) -> Tensor:
-        """Class numbers (batch,) int64; ``IGNORE`` for a sample without a label."""
+        """Class numbers (batch,), int64; ``IGNORE`` for a sample without a label."""
         return torch.tensor([IGNORE if cell is None else int(cell) for cell in cells])
 
     def shares(self, labels: Tensor) -> Tensor:

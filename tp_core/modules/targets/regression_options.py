@@ -19,9 +19,7 @@ class RegressionConfig(PooledTargetConfig):
     """Regression: one or several numbers for each sample, from pooling, optional hidden layer, linear layer."""
 
     implementation: ClassVar[str] = "tp_core.modules.targets.regression:Regression"
-    terms: ClassVar[Mapping[str, str]] = {
-        "outputs": "num_outputs n_outputs num_targets output_size output_dim num_labels"
-    }
+    terms: ClassVar[Mapping[str, str]] = {"outputs": "num_outputs n_outputs num_targets output_size output_dim"}
 
     outputs: ModelSize[int] = Field(1, gt=0, description="how many numbers are predicted for each sample")
     loss: TrainingOnly[Literal["mse", "huber"]] = Field(

@@ -48,7 +48,7 @@ class LabelledSpeechProcessor(SpeechProcessor, LabelledRecordings):
     def __init__(self, config: LabelledSpeechConfig, data: DataContext) -> None:
         super().__init__(config)
         self.record_labels = config.record_labels(data)
-        self.wanted = tuple(self.record_labels.columns.values())
+        self.wanted = self.record_labels.columns
         self.rows = RecordedRows(config, config.window())
 
 
@@ -58,5 +58,5 @@ class LabelledWaveformProcessor(FinetuningProcessor, LabelledRecordings):
     def __init__(self, config: LabelledWaveformConfig, data: DataContext) -> None:
         super().__init__(config, data)
         self.record_labels = config.record_labels(data)
-        self.wanted = tuple(self.record_labels.columns.values())
+        self.wanted = self.record_labels.columns
         self.rows = RecordedRows(config, self.least)

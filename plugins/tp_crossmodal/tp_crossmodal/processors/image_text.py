@@ -144,8 +144,7 @@ class ImageTextProcessor(ClassificationProcessor):
             if not matches:
                 self.masking(sample, generator)
         if self.labelled:
-            own = self.classes.of_row(rows, index)
-            sample |= own if picture == index else dict.fromkeys(own, IGNORE)
+            sample |= self.classes.of_row(rows, index) if picture == index else self.classes.ignored()
         sample["items"] = rows.get("text_item", index), rows.get("visual_item", picture)
         return {**sample, **self.visual.sample(rows, picture, augment), "own": picture == index}
 

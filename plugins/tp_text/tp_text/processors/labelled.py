@@ -52,9 +52,8 @@ class LabelledTextProcessor(TextProcessor):
     def _columns(self, chunk: list[tuple[Record, dict[str, Any]]]) -> dict[str, list[Any]]:
         first = self.tokenizer.encode_batch([text_of(r) for r, _ in chunk])
         second = self.tokenizer.encode_batch([text_field(r, "text_b") or "" for r, _ in chunk])
-        names = self.record_labels.columns.values()
         columns: dict[str, list[Any]] = {"first": [], "second": []}
-        columns |= {name: [labels[name] for _, labels in chunk] for name in names}
+        columns |= {name: [labels[name] for _, labels in chunk] for name in self.record_labels.columns}
         for a, b in zip(first, second):
             a, cut = fit(a, b, self.max_length - self.special_count(bool(b)))
             columns["first"].append(a)

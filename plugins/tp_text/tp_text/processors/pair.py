@@ -56,8 +56,7 @@ class PairProcessor(ClassificationProcessor):
                 "second": self._cut([second for _, second, _ in chunk]),
             }
             if self.labelled:
-                names = self.classes.columns.values()
-                columns |= {name: [labels[name] for _, _, labels in chunk] for name in names}
+                columns |= {name: [labels[name] for _, _, labels in chunk] for name in self.classes.columns}
             yield columns
 
     def _cut(self, texts: list[str]) -> list[list[int]]:
