@@ -17,14 +17,16 @@ VOCABULARY = [*SPECIAL, "[BOS]", "[EOS]", *WORDS, *(f"<extra_id_{number}>" for n
 #: What a processor reads → a file of :func:`write_data`.
 FILES = {
     **dict.fromkeys(("bert", "bilm", "lm", "mlm", "gsg", "t5", "bart", "skipgram", "prefixlm"), "corpus.txt"),
-    **dict.fromkeys(("cls", "cls_mlm", "pair"), "pairs.jsonl"),
+    **dict.fromkeys(("cls", "cls_mlm", "pair", "multi_label", "regression"), "pairs.jsonl"),
     "token_cls": "tagged.jsonl",
     "mt": "translations.jsonl",
     "sft": "chats.jsonl",
-    **dict.fromkeys(("image", "plain_image", "masked_image"), "pictures"),
+    **dict.fromkeys(("image", "image_multi_label", "plain_image", "masked_image"), "pictures"),
     **dict.fromkeys(("image_text", "image_text_pair", "image_text_lm"), "captions.jsonl"),
     **dict.fromkeys(("region_text", "region_text_pair"), "regions.jsonl"),
     **dict.fromkeys(("speech_cls", "waveform_cls", "speech_ctc", "speech_text", "waveform_ctc"), "speech.jsonl"),
+    **dict.fromkeys(("speech_multi_label", "speech_regression"), "speech.jsonl"),
+    **dict.fromkeys(("waveform_multi_label", "waveform_regression"), "speech.jsonl"),
     **dict.fromkeys(("wav2vec2", "units"), "speech.jsonl"),
 }
 

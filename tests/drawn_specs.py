@@ -37,15 +37,17 @@ _READS = {
 }
 
 #: Processors by the parts of a model that they are made for.
+_RECORDED = ("speech", "waveform")
 _PAIRED = ("pair", "image_text_pair", "region_text_pair")
 _DECODED = ("mt", "gsg", "t5", "bart", "speech_text")
-_WITHOUT_TOKENIZER = ("speech_cls", "waveform_cls", "wav2vec2", "units")
+_WITHOUT_TOKENIZER = ("wav2vec2", "units")
+_WITHOUT_TOKENIZER += tuple(f"{kind}_{task}" for kind in _RECORDED for task in ("cls", "multi_label", "regression"))
 
 #: Options that need files or models of their own, or that only make a run longer.
 _LEFT_OUT = {
     *("weight", "stream", "name", "teacher", "tokenizer", "num_units", "hidden_size"),
     *("max_seconds", "min_seconds", "sampling_rate", "crop_seconds"),
-    *("embedding_size", "labels", "max_pixels", "kernels", "strides", "channels"),
+    *("embedding_size", "labels", "max_pixels", "outputs", "kernels", "strides", "channels"),
 }
 
 #: Modules that learn from a trained model, or from pictures of another.
@@ -203,7 +205,7 @@ class Drawer:
         if cls.sliced and self.chance(0.2):
             option = self.one([option for option in slots if option in cls.of_slices])
             found[cls.sliced] = {self.one(["::2", "-1", ":1"]): {option: self.choices(slots[option].kind, False)}}
-        return found | ({"labels": ["class0", "class1"]} if (kind, name) == ("processor", "image") else {})
+        return found | ({"labels": ["class0", "class1"]} if name in ("image", "image_multi_label") else {})
 
     def choices(self, kind: str, many: bool) -> Any:
         """A module that an option chooses, or a list of some."""

@@ -240,25 +240,58 @@ def test_keys_that_change_a_model_are_refused_in_one_message(name: str, key: str
         assert "'another_key' is 1" in str(caught.value)
 
 
-@pytest.mark.parametrize("value", ["multi_label_classification", "regression"])
-def test_classifiers_of_several_labels_or_of_numbers_are_refused_and_their_bodies_are_not(value: str) -> None:
-    found = 0
+def targets_of(reading: Reading) -> Config:
+    (target,) = reading.model["target"]
+    found: Config = target
+    return found
+
+
+@pytest.mark.parametrize(
+    ("value", "target"), [("multi_label_classification", "multi_label"), ("regression", "regression")]
+)
+def test_classifiers_of_several_labels_or_of_numbers_have_targets_of_their_own_or_are_refused(
+    value: str, target: str
+) -> None:
+    refused, made = 0, 0
     for name, architecture in CASES:
         heads = load_converter(name).architectures[architecture]
-        account = read(name, architecture, {"problem_type": value}).account
-        assert bool(heads) == ("problem_type" in account.refused)
+        reading = read(name, architecture, {"problem_type": value})
+        if "cls" in heads:
+            made += 1
+            reading.account.check()
+            assert [*targets_of(reading)] == [target]
+            (processor,) = reading.processor or {"": ""}
+            assert processor in (target, f"image_{target}")
+            continue
+        assert bool(heads) == ("problem_type" in reading.account.refused)
         if heads:
-            found += 1
-            assert "softmax" in account.refused["problem_type"]
-    assert found > 20
+            refused += 1
+            assert "softmax" in reading.account.refused["problem_type"]
+    assert refused > 20
+    assert made == 8
 
 
 @pytest.mark.parametrize("labels", [{"num_labels": 1}, {"id2label": {"0": "score"}}])
-def test_one_label_is_refused(labels: Config) -> None:
+def test_one_label_is_a_regression_or_is_refused(labels: Config) -> None:
     for name, architecture in CASES:
-        if {"cls", "deit", "patch_cls"} & {*load_converter(name).architectures[architecture]}:
+        heads = {*load_converter(name).architectures[architecture]}
+        if "cls" in heads:
+            reading = read(name, architecture, labels)
+            assert targets_of(reading)["regression"]["outputs"] == 1
+            names = {"names": ["score"]} if "id2label" in labels else {}
+            assert reading.processor is not None
+            (options,) = reading.processor.values()
+            assert {key: value for key, value in options.items() if key != "max_length"} == names
+            with pytest.raises(TPError, match="'problem_type' is 'single_label_classification', but the number of"):
+                read(name, architecture, labels | {"problem_type": "single_label_classification"})
+        elif {"deit", "patch_cls"} & heads:
             with pytest.raises(TPError, match="regression"):
                 read(name, architecture, labels).account.check()
+
+
+def test_an_unknown_problem_is_named_with_those_that_are_known() -> None:
+    with pytest.raises(TPError, match="'problem_type' is 'ranking'; expected single_label_classification, multi_"):
+        read("bert", "BertForSequenceClassification", {"problem_type": "ranking"})
 
 
 @pytest.mark.parametrize("name", converters())

@@ -100,7 +100,7 @@ def test_without_streams_nothing_is_combined(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cls", "streams", "message"),
     [
-        ({}, {"c": stream()}, "model.target.cls: classifies pairs of exactly two streams, but the model has a, b, c"),
+        ({}, {"c": stream()}, "model.target.cls: reads pairs of exactly two streams, but the model has a, b, c"),
         ({}, {"b": stream(8)}, "cls.combine: 'abs_difference' needs streams of equal width, but they have 16 and 8"),
         ({"combine": ["u", "product"]}, {"b": stream(8)}, "'product' needs streams of equal width"),
         ({"combine": []}, {}, "model.target.cls.combine"),

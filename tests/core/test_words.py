@@ -92,9 +92,9 @@ BELONG = {
     "model.encoder.transformer.theta": "it is an option of the positions rotary and rotary_llama3",
     "model.encoder.transformer.mixer.attention.padding": "it is an option of the mixer fourier",
     "model.encoder.transformer.bidirectional": "it is an option of the encoders gru, lstm and rnn",
-    "model.num_labels": "it is an option of the targets cls, deit, patch_cls and others",
-    "data.rand_augment": "it is augment.rand_augment, an option of the processors image, image_text, image_text_pair "
-    "and others",
+    "model.num_labels": "it is an option of the targets cls, deit, multi_label and others",
+    "data.rand_augment": "it is augment.rand_augment, an option of the processors image, image_multi_label, "
+    "image_regression and others",
 }
 
 #: Words that specs have nothing for → a part of the answer.

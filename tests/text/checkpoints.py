@@ -126,6 +126,14 @@ def causal(cls: str, model_type: str, sizes: Callable[[int, int, int], dict[str,
     return Case(cls, model_type, sizes, "lm", left=True, more=more)
 
 
+def labelled(cls: str, model_type: str, sizes: Callable[[int, int, int], dict[str, Any]], **more: Any) -> list[Case]:
+    """A class with the head of a multi-label classifier, and that of a regression."""
+    segments = model_type in ("bert", "albert", "fnet")
+    multi = {"problem_type": "multi_label_classification", "num_labels": 4, **more}
+    cases = [Case(cls, model_type, sizes, "multi_label", segments, more=multi)]
+    return [*cases, Case(cls, model_type, sizes, "regression", segments, more={"num_labels": 1, **more})]
+
+
 #: T5 v1.1: gated, and with an output matrix of its own.
 V1_1 = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
 
@@ -173,6 +181,28 @@ CASES = [
     Case("DistilBertForMaskedLM", "distilbert", distilbert_sizes, "mlm"),
     Case("DistilBertForSequenceClassification", "distilbert", distilbert_sizes, "cls"),
     Case("DistilBertForMultipleChoice", "distilbert", distilbert_sizes, "choice"),
+    *labelled("BertForSequenceClassification", "bert", bert_sizes),
+    *labelled("RobertaForSequenceClassification", "roberta", roberta_sizes),
+    *labelled("XLMRobertaForSequenceClassification", "xlm-roberta", roberta_sizes),
+    *labelled("AlbertForSequenceClassification", "albert", albert_sizes),
+    *labelled("DistilBertForSequenceClassification", "distilbert", distilbert_sizes),
+    *labelled("FNetForSequenceClassification", "fnet", fnet_sizes, hidden_act="gelu"),
+    Case(
+        "BertForSequenceClassification",
+        "bert",
+        bert_sizes,
+        "regression",
+        segments=True,
+        more={"problem_type": "regression", "num_labels": 3},
+    ),
+    Case(
+        "BertForSequenceClassification",
+        "bert",
+        bert_sizes,
+        "multi_label",
+        segments=True,
+        more={"problem_type": "multi_label_classification", "num_labels": 1},
+    ),
     causal("GPT2LMHeadModel", "gpt2", gpt2_sizes),
     causal("GPT2LMHeadModel", "gpt2", gpt2_sizes, n_inner=40, tie_word_embeddings=False),
     Case("GPT2Model", "gpt2", gpt2_sizes, "states"),
@@ -278,6 +308,10 @@ def example(case: Case, model: Any, lengths: list[int], left: bool = False) -> E
         ends = {"start": torch.tensor(lengths) // 3, "end": torch.tensor(lengths) // 2}
         theirs |= {f"{end}_positions": place for end, place in ends.items()}
         labels["qa"] = {**ends, "context": torch.tensor([[length // 3, length] for length in lengths])}
+    if case.kind in ("multi_label", "regression"):
+        values = torch.randn(len(lengths), model.config.num_labels, generator=torch.Generator().manual_seed(7))
+        theirs["labels"] = values if case.kind == "regression" else (values > 0).float()
+        labels[case.kind] = {"labels": theirs["labels"]}
     if case.kind == "seq2seq":
         return _with_decoder(theirs, lengths)
     if case.kind == "choice":

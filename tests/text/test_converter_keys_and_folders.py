@@ -49,13 +49,13 @@ def bert(tmp_path: Path) -> Path:
 
 
 def test_all_refused_keys_are_one_message_with_the_option_that_goes_on(bert: Path) -> None:
-    source = edited(bert, is_decoder=True, problem_type="multi_label_classification", logits_soft_cap=30.0)
+    source = edited(bert, is_decoder=True, tie_encoder_decoder=True, logits_soft_cap=30.0)
     result = CliRunner().invoke(cli, ["convert", "--from", "huggingface", str(source), "--to", "tp", f"{source}-ours"])
     assert result.exit_code == 2
     assert "Traceback" not in result.output
     for part in (
         "'is_decoder' is true; only false can be converted",
-        '\'problem_type\' is "multi_label_classification"; only null or "single_label_classification"',
+        "'tie_encoder_decoder' is true; only false can be converted",
         "'logits_soft_cap' is 30.0",
         "--ignore-key KEY ignores a key",
     ):

@@ -72,6 +72,10 @@ def compare(model: Model, case: Case, found: Any, batch: Example, record: Record
     if "choice" in model.targets:
         choosing: Any = model.targets["choice"]
         check(record, choice=(choosing.scores(model.encode(batch.ours), batch.ours), found.logits))
+    if case.kind in ("multi_label", "regression"):
+        head: Any = model.targets[case.kind]
+        scores = (head.class_logits if case.kind == "multi_label" else head.values)(model.encode(batch.ours))
+        check(record, logits=(scores, found.logits))
     if case.kind != "states" and counted(batch):
         check(record, loss=(model(batch.ours).loss, found.loss))
 

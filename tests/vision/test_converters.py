@@ -42,6 +42,7 @@ class Case:
         return f"{self.cls}{''.join(f'-{key}={value}' for key, value in self.more.items())}"
 
 
+MULTI_LABEL = {"problem_type": "multi_label_classification", "num_labels": 4}
 SHARED = {"use_shared_relative_position_bias": True}
 PER_LAYER = {"use_relative_position_bias": True}
 CASES = [
@@ -51,6 +52,11 @@ CASES = [
     Case("ViTForMaskedImageModeling"),
     Case("DeiTForImageClassificationWithTeacher", {"num_labels": 4}),
     Case("DeiTForImageClassification", {"num_labels": 4}),
+    *(
+        Case(f"{name}ForImageClassification", more)
+        for name in ("ViT", "DeiT")
+        for more in (MULTI_LABEL, {"num_labels": 1})
+    ),
     Case("DeiTForMaskedImageModeling"),
     Case("BeitForMaskedImageModeling", {"vocab_size": 11, "use_mask_token": True, **SHARED}),
     Case(
@@ -141,6 +147,10 @@ def example(case: Case, shape: tuple[int, ...], labels: int) -> Example:
         given |= {name: {"labels": classes} for name in ("cls", "deit", "patch_cls")}
         if "Teacher" not in case.cls:
             theirs["labels"] = classes
+        if "problem_type" in case.more or labels == 1:
+            values = torch.randn(3, labels, generator=generator)
+            theirs["labels"] = (values > 0).float() if "problem_type" in case.more else values
+            given |= {name: {"labels": theirs["labels"]} for name in ("multi_label", "regression")}
     return Example(theirs, Batch.of(source, 3, labels=given))
 
 
@@ -166,7 +176,8 @@ def check(model: Model, case: Case, found: Any, batch: Example) -> None:
         assert worst(features.sequence.states, found.last_hidden_state) < TOLERANCE
         return
     (target,) = model.targets.values()
-    name = {"pixels": "predicted", "visual_tokens": "patch_logits"}.get(target.name, "class_logits")
+    named = {"pixels": "predicted", "visual_tokens": "patch_logits", "regression": "values"}
+    name = named.get(target.name, "class_logits")
     logits: Tensor = getattr(target, name)(features)
     if "reconstruction" in found:
         logits = target.reconstructions(features, batch.ours)  # type: ignore[operator]

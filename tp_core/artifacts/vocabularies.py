@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from tp_core.data.classes.name_options import ClassNameOptions
 from tp_core.data.classes.names import as_compared
-from tp_core.data.classes.options import ClassLabelOptions
 from tp_core.interfaces import Tokenizer
 from tp_core.spec.schema import Spec
 
@@ -61,7 +61,7 @@ def _classes(spec: Spec) -> Iterator[tuple[str, list[str]]]:
     """The class names of each target, if a processor has them."""
     for own in spec.sets().values():
         config: Any = None if own.data.processor is None else own.data.processor.config
-        for target in own.model.targets if isinstance(config, ClassLabelOptions) else ():
+        for target in own.model.targets if isinstance(config, ClassNameOptions) else ():
             column = target.instance_name if target.instance_name in own.data.options.labels else ""
             names = config.class_names(column)
             if names is not None and getattr(target.config, "num_labels", None) == len(names):

@@ -21,6 +21,9 @@ FORMS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".tsv": "tsv", ".csv": "csv", ".
 
 Row = dict[str, Any]
 
+#: Fields with several numbers → beginning of the names of their columns in a table.
+_COLUMNS = {"probabilities": "probability", "values": "value"}
+
 
 class RowFile(Protocol):
     """A writer of rows to a file or a pipe."""
@@ -162,12 +165,12 @@ class TableRows:
 
 
 def _flat(row: Row, same_classes: bool) -> Row:
-    """A row with one column per class probability, and JSON for other nested values."""
+    """A row with one column per class probability and per predicted value, and JSON for other nested values."""
     flat: Row = {}
     for name, value in row.items():
-        if name == "probabilities" and same_classes:
-            classes = value.items() if isinstance(value, dict) else enumerate(value)
-            flat |= {f"probability_{each}": probability for each, probability in classes}
+        if name in _COLUMNS and isinstance(value, (list, dict)) and (same_classes or name != "probabilities"):
+            parts = value.items() if isinstance(value, dict) else enumerate(value)
+            flat |= {f"{_COLUMNS[name]}_{each}": number for each, number in parts}
         else:
             flat[name] = as_json(value) if isinstance(value, (list, dict, bool)) else value
     return flat

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tp_core.errors import TPError
@@ -57,9 +58,12 @@ class Target(Module, ABC):
 
     Attributes:
         name: name of the target in the model, which sets it.
+        tuned_by: name of the metric of joined rows by which :meth:`tuned` finds values, at each evaluation of a
+            training; empty for a target without such values.
     """
 
     name: str = ""
+    tuned_by: str = ""
 
     def labels_of(self, batch: Batch) -> Inputs:
         """The labels of this target in a batch.
@@ -132,6 +136,30 @@ class Target(Module, ABC):
             Logits (rows, classes), and a bool mask (rows,), True for a row that has a label.
         """
         raise TypeError(f"{type(self).__name__} gives no scores")
+
+    def tuned(self, *rows: NDArray[Any]) -> Mapping[str, Tensor]:
+        """New values for buffers of the target that fit an evaluation best, such as the thresholds of a decision.
+
+        The training calls it on one process, for a target with ``tuned_by``, after each evaluation. It gives all
+        processes the values. Buffers that are saved keep them in the trained model. Nothing else changes them.
+
+        Args:
+            rows: the columns of the metric ``tuned_by`` over the evaluation data of all data sets.
+
+        Returns:
+            Name of the buffer → values.
+        """
+        raise TypeError(f"{type(self).__name__} tunes nothing")
+
+    def tuned_metrics(self, *rows: NDArray[Any]) -> Mapping[str, float]:
+        """The metrics that depend on values of :meth:`tuned`, computed with the present values.
+
+        The training replaces the metrics of the evaluation by these.
+
+        Args:
+            rows: the columns of the metric ``tuned_by`` over the evaluation data of one data set.
+        """
+        return {}
 
     def next_logits(self, features: Features) -> Tensor:
         """The logits of the next token, after the last real position, (batch, vocabulary); for generation."""

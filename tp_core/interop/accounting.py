@@ -57,6 +57,8 @@ def rules_of(converter: ConverterConfig, architecture: str) -> KeyRules:
     if not heads:
         required.pop("problem_type", None)
         own.add("problem_type")
+    if any(head in converter.head_variants for head in heads):
+        required.pop("problem_type", None)  # the converter reads it
     generation = {k: converter.defaults.get(k, value) for k, value in known_keys.GENERATION.items()}
     return KeyRules(
         converter.defaults,

@@ -1,26 +1,29 @@
-"""The names of a classifier's classes: ``id2label`` of a config.json, and ``labels`` of the spec's processor."""
+"""The names of a classifier's classes: ``id2label`` of a config.json, and names in the spec's processor."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tp_core.data.classes.options import ClassLabelOptions
+from tp_core.data.label_options import LabelOptions
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
 
 
 def label_names(spec: Spec, count: int) -> dict[str, Any]:
-    """``id2label`` and ``label2id`` of a config.json, with the class names of the spec's processor if it has them.
+    """``id2label`` and ``label2id`` of a config.json, with the names in the spec's processor if it has them.
 
     Args:
         spec: the spec.
-        count: number of classes.
+        count: number of classes, or of the outputs of a regression.
     """
     processor = spec.data.processor
     config = processor.config if processor is not None else None
-    known = config.class_names() if isinstance(config, ClassLabelOptions) else None
+    if isinstance(config, LabelOptions):
+        known = config.label_names()
+    else:
+        known = None if config is None else config.class_names()
     names = known if known and len(known) == count else [f"LABEL_{n}" for n in range(count)]
     return {
         "id2label": {str(n): name for n, name in enumerate(names)},

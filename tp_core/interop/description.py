@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from tp_core.errors import TPError
 from tp_core.interop.comparison import differences
 from tp_core.interop.config_json import completed, load_converter, usable_converters
 from tp_core.interop.folders import reason, spec_of
+from tp_core.interop.known_keys import REQUIRED
 from tp_core.interop.matching import listed
 from tp_core.interop.parts import MisfitError
 from tp_core.interop.reading import read_model
@@ -170,6 +172,8 @@ def _with_origin(
     if origin.get("model_type") == name:
         aliases = converter.aliases
         kept = {k: v for k, v in origin.items() if k not in _NOT_KEPT and aliases.get(k, k) not in own}
+        if kept.get("problem_type") not in REQUIRED["problem_type"]:
+            del kept["problem_type"]  # of another head
         # Each part of a multimodal model has its own config.
         own |= {k: {**origin[k], **v} for k, v in own.items() if k.endswith("_config") and k in origin}
     special = {} if spec.data.vocabulary is None else spec.data.vocabulary.special
@@ -191,17 +195,26 @@ def _with_heads(spec: Spec, name: str, converter: ConverterConfig, architecture:
         if architecture not in known:
             near = did_you_mean(architecture, known) or f"known: {', '.join(known)}"
             raise MisfitError([f"'{name}' has no architecture '{architecture}'; {near}"])
-        lacking = [head for head in known[architecture] if head not in have]
-        if lacking:
-            raise MisfitError([f"model.target has no {' and no '.join(lacking)}, which {architecture} has a head for"])
-        kept = tuple(target for target in spec.model.targets if target.instance_name in known[architecture])
+        possible = _possible_heads(converter, known[architecture])
+        found = next((set(heads) for heads in possible if set(heads) <= have), None)
+        if found is None:
+            wanted = {head: (head, *converter.head_variants.get(head, ())) for head in known[architecture]}
+            lacking = " and no ".join(" or ".join(each) for each in wanted.values() if have.isdisjoint(each))
+            raise MisfitError([f"model.target has no {lacking}, which {architecture} has a head for"])
+        kept = tuple(target for target in spec.model.targets if target.instance_name in found)
         return architecture, replace(spec, model=spec.model._replace(targets=kept))
     for each, heads in known.items():
-        if set(heads) == have:
+        if any(set(possible) == have for possible in _possible_heads(converter, heads)):
             return each, spec
-    forms = " or ".join(f"[{', '.join(heads)}]" for heads in dict.fromkeys(known.values()))
+    every = dict.fromkeys(each for heads in known.values() for each in _possible_heads(converter, heads))
+    forms = " or ".join(f"[{', '.join(heads)}]" for heads in every)
     reason = f"model.target is [{', '.join(sorted(have))}]; '{name}' has heads for {forms} (see --architecture)"
     raise MisfitError([reason], heads=False)
+
+
+def _possible_heads(converter: ConverterConfig, heads: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The targets that may stand for the heads of an architecture, the usual ones first."""
+    return list(product(*((head, *converter.head_variants.get(head, ())) for head in heads)))
 
 
 def _unlike_all(failures: Mapping[str, MisfitError], came_from: str | None) -> str:

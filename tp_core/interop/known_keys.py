@@ -122,7 +122,7 @@ REMARKS: Mapping[str, str] = {
 #: Keys → the reason why other values are refused, for the error message.
 REASONS: Mapping[str, str] = {
     "quantization_config": "the weights are quantised; convert the original model",
-    "problem_type": "the target cls has one class for each text, picture or recording, and a softmax over the classes",
+    "problem_type": "the target of this head has one class for each sample, and a softmax over the classes",
 }
 
 #: Keys for the number and the names of classes.

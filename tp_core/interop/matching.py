@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tp_core.errors import CheckpointError
-from tp_core.interop.rules import Computed, Copy, Ignored, Rule, Shape, WeightRule, match
+from tp_core.interop.rules import Computed, Copy, Ignored, Own, Rule, Shape, WeightRule, match
 from tp_core.interop.tensors import Tensors
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class WeightMap:
         copies: tensors that repeat others.
         computed: tensors that the model computes.
         ignored: tensors that are ignored.
-        links: one link per weight of the model, in the order of the model.
+        links: one link per weight of the model that checkpoints have, in the order of the model.
 
     Raises:
         CheckpointError: the table has no rule for a weight of the model.
@@ -76,7 +76,10 @@ class WeightMap:
         self.ignored = [entry for entry in table if isinstance(entry, Ignored)]
         self.links: list[Link] = []
         unknown: list[str] = []
+        unwritten = {entry.ours for entry in table if isinstance(entry, Own)}
         for name, shape in ours.items():
+            if name in unwritten:
+                continue
             for rule in self.rules:
                 names = rule.names_for(name)
                 if names is not None:

@@ -286,7 +286,17 @@ class Ignored(NamedTuple):
         return match(self.theirs, name) is not None
 
 
-WeightRule = Rule | Copy | Computed | Ignored
+class Own(NamedTuple):
+    """A weight of the model that checkpoints do not have, such as thresholds. It is not written.
+
+    Attributes:
+        ours: name of the weight.
+    """
+
+    ours: str
+
+
+WeightRule = Rule | Copy | Computed | Ignored | Own
 
 
 def parted(theirs: str, *ours: str) -> list[Part]:

@@ -15,6 +15,7 @@ from tp_core.data.build import build_processor, build_target_tokenizer, build_to
 from tp_core.errors import CheckpointError
 from tp_core.files.bounded_reads import read_json
 from tp_core.interfaces.tokenizer import Tokenizer, TransformersUse
+from tp_core.interop import classifiers
 from tp_core.interop.config_json import CONFIG, completed
 from tp_core.interop.description import Description, describe, without
 from tp_core.interop.folders import write_json
@@ -70,7 +71,7 @@ def to_huggingface(
         write_json(folder / PREPROCESSOR, preprocessing)
     if not found.converter.architectures[found.architecture]:
         notes += write_sentence_transformer(spec, found.stream, tensors, folder)
-    for note in [*said, *found.converter.written_notes(found.spec), *notes]:
+    for note in [*said, *found.converter.written_notes(found.spec), *classifiers.written_notes(found.spec), *notes]:
         say(note)
 
 

@@ -62,3 +62,18 @@ def top_k_hits(logits: Tensor, labels: Tensor, k: int, counted: Tensor) -> Tenso
     rank = ((logits > own) | ((logits == own) & before)).sum(dim=1)
     # A comparison with NaN is false, which must not count as a hit.
     return ((rank < k) & ~own.isnan().squeeze(1) & counted).sum()
+
+
+def label_counts(predicted: Tensor, labels: Tensor, counted: Tensor) -> Tensor:
+    """Counts per class of samples with any number of classes, without a device synchronisation.
+
+    Args:
+        predicted: (batch, classes) bool.
+        labels: (batch, classes) bool; any value where no label counts.
+        counted: (batch, classes) bool, True for labels that count.
+
+    Returns:
+        (4, classes) int64: the numbers of correct predictions, of predictions, of labels, and of all counted samples.
+    """
+    predicted, labels = predicted & counted, labels & counted
+    return torch.stack([predicted & labels, predicted, labels, counted]).sum(dim=1)

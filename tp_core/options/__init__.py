@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tp_core.options.facts import ClassFacts as ClassFacts
     from tp_core.options.facts import FieldSpec as FieldSpec
     from tp_core.options.facts import HeadFacts as HeadFacts
+    from tp_core.options.facts import OutputFacts as OutputFacts
     from tp_core.options.facts import StreamFacts as StreamFacts
     from tp_core.options.facts import Usual as Usual
     from tp_core.options.facts import VectorFacts as VectorFacts
@@ -76,6 +77,7 @@ _PUBLIC = {
     "ClassFacts": "tp_core.options.facts",
     "FieldSpec": "tp_core.options.facts",
     "HeadFacts": "tp_core.options.facts",
+    "OutputFacts": "tp_core.options.facts",
     "StreamFacts": "tp_core.options.facts",
     "Usual": "tp_core.options.facts",
     "VectorFacts": "tp_core.options.facts",

@@ -43,6 +43,8 @@ class ConverterConfig(ModuleConfig):
     #: Names of targets → keys that only matter for their heads; they are irrelevant for architectures without the
     #: target.
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    #: Names of targets → other targets that may stand for the same head; the config decides which one does.
+    head_variants: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     #: Keys that :meth:`to_config` and :meth:`as_stored` add but transformers does not know; they are not written.
     unwritten: ClassVar[frozenset[str]] = frozenset()
     #: Notes on converted models, as sentences.

@@ -113,6 +113,16 @@ class SimilarityFacts(NamedTuple):
     name: str
 
 
+class OutputFacts(NamedTuple):
+    """The numbers that a regression target predicts for each sample.
+
+    Attributes:
+        number: how many there are.
+    """
+
+    number: int
+
+
 class VectorFacts(NamedTuple):
     """The method by which a target makes one vector per sample of a stream.
 

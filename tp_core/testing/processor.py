@@ -139,9 +139,16 @@ def _check_samples(processor: Processor, rows: Rows) -> None:
 
 def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     for name in before.keys() | after.keys():
-        if name not in before or name not in after or not np.array_equal(before[name], after[name]):
+        if name not in before or name not in after or not _equal(before[name], after[name]):
             return name
     return ""
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """True if two values of samples are equal; NaN, which marks a label that a sample does not have, equals NaN."""
+    one, other = np.asarray(one), np.asarray(other)
+    floats = one.dtype.kind == other.dtype.kind == "f"
+    return np.array_equal(one, other, equal_nan=floats)
 
 
 def _check_batches(processor: Processor, rows: Rows, config: ProcessorConfig) -> None:
@@ -255,8 +262,12 @@ def _check_tensors(batch: Batch, size: int, config: ProcessorConfig) -> None:
     for side in batch.source.values():
         _check_side(side, count, of, "", config.sequence_length(), "sequence_length()")
     _check_side(batch.target or {}, count, of, "target:", config.target_sequence_length(), "target_sequence_length()")
-    for labels in batch.labels.values():
-        _check_side(labels, size, f"{size} samples", "", None, "")
+    for labels in batch.labels.values():  # NaN marks a label that a sample does not have
+        _check_side({key: _without_nan(value) for key, value in labels.items()}, size, f"{size} samples", "", None, "")
+
+
+def _without_nan(value: Any) -> Any:
+    return value.masked_fill(value.isnan(), 0) if isinstance(value, Tensor) else value
 
 
 def _check_sequences(batch: Batch, size: int, config: ProcessorConfig) -> None:

@@ -13,6 +13,7 @@ from tp_core.model import Model
 from tp_core.processes.pause import NO_PAUSE, Pause
 from tp_core.spec.metrics import MEAN, has_mean, in_set, main_metric, set_metrics
 from tp_core.training.strategies.base import Strategy
+from tp_core.training.tuning import Tuning
 
 
 class Evaluator:
@@ -21,6 +22,9 @@ class Evaluator:
     Several sets are evaluated one after the other. Their figures include the set's name (``loss/<set>/<target>``). The
     total loss is the mean of the sets' losses, weighted by their shares. If each set has a main metric
     (:func:`tp_core.spec.metrics.main_metric`), ``mean`` is the mean of these.
+
+    Targets that are tuned by evaluations (:meth:`tp_core.interfaces.Target.tuned`) have their new values afterwards,
+    and the figures are those of the new values.
     """
 
     def __init__(
@@ -46,19 +50,26 @@ class Evaluator:
         Raises:
             InterruptedWaitError: there was a pause (:func:`evaluate_batches`) on any process.
         """
+        tuning = Tuning(model)
         if len(self.sets) == 1 and not self.sets[0].name:
-            return self._one(self.sets[0], model, strategy, pause)
-        found: dict[str, float] = {"loss": 0.0}
-        main: list[float] = []
+            found = self._one(self.sets[0], model, strategy, pause, tuning)
+            return found | tuning.apply(strategy.processes)
+        found = {"loss": 0.0}
         for data in self.sets:
-            own = self._one(data, model, strategy, pause)
-            metric = main_metric(set_metrics(model.spec, model.spec.of_set(data.name)))
-            main += [] if metric is None else [own[metric]]
+            own = self._one(data, model, strategy, pause, tuning)
             found["loss"] += own.pop("loss") * data.share / sum(each.share for each in self.sets)
             found |= {in_set(name, data.name): value for name, value in own.items()}
+        found |= tuning.apply(strategy.processes)
         if has_mean(model.spec, [data.name for data in self.sets]):
-            found[MEAN] = sum(main) / len(main)
+            found[MEAN] = sum(found[self._main(model, data.name)] for data in self.sets) / len(self.sets)
         return found
+
+    @staticmethod
+    def _main(model: Model, name: str) -> str:
+        """The main metric of a data set, with the set's name."""
+        metric = main_metric(set_metrics(model.spec, model.spec.of_set(name)))
+        assert metric is not None
+        return in_set(metric, name)
 
     def _one(
         self,
@@ -66,6 +77,7 @@ class Evaluator:
         model: Model,
         strategy: Strategy,
         pause: Pause,
+        tuning: Tuning,
     ) -> dict[str, float]:
         batches = evaluation_batches(
             data.rows,
@@ -81,7 +93,7 @@ class Evaluator:
         )
         writer = writer_for(model, model.spec.of_set(data.name), data.processor, strategy.replicated)
         with contextlib.closing(batches):
-            facts = set_metrics(model.spec, model.spec.of_set(data.name))
+            facts = tuning.watched(set_metrics(model.spec, model.spec.of_set(data.name)), data.name)
             return evaluate_batches(
                 model,
                 batches,

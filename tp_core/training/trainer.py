@@ -337,6 +337,8 @@ class Trainer:
                 self._follow_requests()
             else:
                 self._agree()
+        if any(target.tuned_by for target in self.model.named_targets().values()):
+            self._saved = -1  # a checkpoint of this step from before the evaluation lacks the tuned values
         improved = self._agreement.attempt(self._record_evaluation, found)
         self._agree()
         if improved:

@@ -24,7 +24,7 @@ from tp_core.files.whole_files import clear, write_whole
 from tp_core.interfaces import Processor
 from tp_core.local.trust import trusting
 from tp_core.options.choice import Chosen
-from tp_core.options.facts import ClassFacts, SimilarityFacts
+from tp_core.options.facts import ClassFacts, OutputFacts, SimilarityFacts
 from tp_core.options.target import TargetConfig
 from tp_core.packages.plugin_errors import plugin_error
 from tp_core.spec.schema import Spec
@@ -66,7 +66,9 @@ def _key(
 
 def _label_facts(target: TargetConfig) -> list[str]:
     """The facts about a target by which labels are read."""
-    return [repr(fact) for fact in target.published_facts() if isinstance(fact, (ClassFacts, SimilarityFacts))]
+    return [
+        repr(fact) for fact in target.published_facts() if isinstance(fact, (ClassFacts, OutputFacts, SimilarityFacts))
+    ]
 
 
 def prepared_rows(

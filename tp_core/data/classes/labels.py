@@ -6,19 +6,23 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
 
 from tp_core.data.classes.names import NamedClass, as_compared
-from tp_core.data.classes.options import ClassLabelOptions, label_column, probability_column
+from tp_core.data.classes.options import ClassLabelOptions, probability_column
 from tp_core.data.classes.teacher import TeacherProbabilities
-from tp_core.data.fields import missing_field
+from tp_core.data.label_columns import label_column
+from tp_core.data.labels import LabelReader, Place, RecordLabels, at_place
 from tp_core.data.sources.columns import listed
-from tp_core.errors import DataError, TPError
-from tp_core.interfaces import IGNORE, Inputs, Record, Rows, Sample
+from tp_core.errors import TPError
+from tp_core.interfaces import IGNORE, Inputs, Record, Sample
 from tp_core.options.context import DataContext
 from tp_core.suggest import did_you_mean
 
@@ -29,124 +33,11 @@ _INTEGER = re.compile(r"\s*([+-]?[0-9]+)(?:\.0*)?\s*")
 _ASKED = 100
 
 
-class RecordClasses:
-    """The class labels of records, for processors. Rows and samples have a column for each label.
-
-    Either all targets that ask for ``cls`` share the field ``label``, or each target has its own column
-    (``data.labels``).
-
-    With probabilities of a teacher (``ClassLabelOptions.probabilities``, ``logits``), there is a second column for each
-    label, with the probabilities (classes,) float32 that are the label of the loss: those of the teacher, mixed with
-    the class by ``soft_weight``. The cell of a record without a teacher's probabilities is empty. The class of a record
-    that has none is the most probable one, so that each row has a class for metrics and counts.
-
-    Args:
-        option: the spec option that lists the names, for messages.
-
-    Raises:
-        TPError: there is a field of a teacher, but the number of classes is unknown.
-    """
-
-    def __init__(self, config: ClassLabelOptions, data: DataContext, option: str) -> None:
-        #: Label readers by target; the empty name means all targets.
-        self.each = {
-            target: ClassLabels(config.names(target), config.classes(data, target), option, field)
-            for target, field in (data.labels or {"": "label"}).items()
-        }
-        self._soft_weight = config.soft_weight
-        self._teachers: dict[str, TeacherProbabilities] = {}
-        for target, labels in self.each.items():
-            if (field := config.teacher_field(target)) is not None:
-                if labels.count is None:  # a check of the spec reports it
-                    raise TPError(f"'{field.name}' cannot be read, because the number of classes is unknown")
-                self._teachers[target] = TeacherProbabilities(field, labels.names, labels.count, config.temperature)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns of rows and samples."""
-        return (*map(label_column, self.each), *map(probability_column, self._teachers))
-
-    @property
-    def count(self) -> int | None:
-        """Number of classes of the first label; None if unknown."""
-        return next(iter(self.each.values())).count
-
-    def read(self, record: Record, place: tuple[str, int | None] | None = None, hint: str = "") -> dict[str, Any]:
-        """The labels of a record, by column (see :meth:`ClassLabels.read`).
-
-        Raises:
-            DataError: a label is missing, or is not a class, or probabilities are not those of the classes.
-        """
-        found: dict[str, Any] = {}
-        for target, labels in self.each.items():
-            soft = self._probabilities(target, record, place)
-            if soft is not None and record.value.get(labels.field) in (None, ""):
-                label = int(soft.argmax())
-            else:
-                label = labels.read(record, place, hint)
-                if soft is not None:
-                    soft *= self._soft_weight
-                    soft[label] += 1 - self._soft_weight
-            found[label_column(target)] = label
-            if target in self._teachers:
-                found[probability_column(target)] = np.zeros(0, np.float32) if soft is None else soft.astype(np.float32)
-        return found
-
-    def _probabilities(
-        self, target: str, record: Record, place: tuple[str, int | None] | None
-    ) -> NDArray[np.float64] | None:
-        teacher = self._teachers.get(target)
-        if teacher is None:
-            return None
-        try:
-            return teacher.read(record.value.get(teacher.field.name))
-        except ValueError as error:
-            file, line = (record.file, record.line) if place is None else place
-            raise DataError(str(error), file=file, line=line) from None
-
-    def of_row(self, rows: Rows, index: int) -> dict[str, Any]:
-        """The labels of a row, by column."""
-        return {column: rows.get(column, index) for column in self.columns}
-
-    def ignored(self) -> dict[str, Any]:
-        """The columns of a sample without a label in training, such as a text with another picture."""
-        found: dict[str, Any] = {label_column(target): IGNORE for target in self.each}
-        return found | {probability_column(target): np.zeros(0, np.float32) for target in self._teachers}
-
-    def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
-        """The labels of a batch, as :class:`tp_core.modules.targets.class_loss.ClassLoss` reads them.
-
-        ``labels`` is (batch,), ``IGNORE`` for a sample without a label. With probabilities of a teacher, it is (batch,
-        classes), and ``classes`` (batch,) has the class numbers.
-        """
-        return {target or "cls": self._batch(target, samples) for target in self.each}
-
-    def _batch(self, target: str, samples: list[Sample]) -> Inputs:
-        column = label_column(target)
-        classes = torch.tensor([int(sample.get(column, IGNORE)) for sample in samples])
-        teacher, soft = self._teachers.get(target), probability_column(target)
-        if teacher is None or not all(soft in sample for sample in samples):
-            return {"labels": classes}
-        probabilities = torch.nn.functional.one_hot(classes.clamp(min=0), teacher.count).float()
-        for row, sample in enumerate(samples):
-            if len(sample[soft]):
-                probabilities[row] = torch.tensor(sample[soft])
-        return {"labels": probabilities, "classes": classes}
-
-    def named(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Predictions with class names instead of numbers, for classes that have names."""
-        if "" in self.each:
-            return self.each[""].named(predictions)
-        return [self._named(each) for each in predictions]
-
-    def _named(self, prediction: dict[str, Any]) -> dict[str, Any]:
-        own = {name: self.each[name].named([inner])[0] for name, inner in prediction.items() if name in self.each}
-        # If there is only one target, a prediction does not contain the target's name.
-        return prediction | own if own or len(self.each) > 1 else next(iter(self.each.values())).named([prediction])[0]
-
-
-class ClassLabels:
+class ClassLabels(LabelReader):
     """Reads the field of records that holds their classes, and converts predicted numbers to class names.
+
+    If classes have names, a label is a name (compared as Unicode NFC) or the integer of a name. A label of a data set
+    with class names has both.
 
     Args:
         names: names of the classes, in order; or a mapping from the integers that records have to names, in order; None
@@ -163,7 +54,8 @@ class ClassLabels:
         option: str,
         field: str = "label",
     ) -> None:
-        self.count, self.option, self.field = count, option, field
+        super().__init__(field)
+        self.count, self.option = count, option
         self._integers: dict[int, int] | None = None
         if isinstance(names, Mapping):
             self._integers = {integer: number for number, integer in enumerate(names)}
@@ -172,27 +64,17 @@ class ClassLabels:
         self._numbers = {as_compared(name): number for number, name in enumerate(names or ())}
         self._near: dict[str, str] = {}
 
-    def read(self, record: Record, place: tuple[str, int | None] | None = None, hint: str = "") -> int:
-        """The number of a record's class.
+    def cell(self, value: Any) -> int:
+        """The number of the class that a value is."""
+        return self._plain(value) if self.names is None else self._named(value, self.names)
 
-        If classes have names, a label is a name (compared as Unicode NFC) or the integer of a name. A label of a data
-        set with class names has both.
+    def batch(self, cells: list[Any]) -> Tensor:
+        """Class numbers (batch,), int64; ``IGNORE`` for a sample without a label."""
+        return torch.tensor([IGNORE if cell is None else int(cell) for cell in cells])
 
-        Args:
-            place: file and line for messages; the record's own if None.
-            hint: advice where to get labels, for the message about a missing label.
-
-        Raises:
-            DataError: the label is missing, or is not a class.
-        """
-        file, line = (record.file, record.line) if place is None else place
-        value = record.value.get(self.field)
-        if value is None:
-            raise missing_field(record, f"'{self.field}'", hint, place)
-        try:
-            return self._plain(value) if self.names is None else self._named(value, self.names)
-        except ValueError as error:
-            raise DataError(str(error), file=file, line=line) from None
+    def shares(self, labels: Tensor) -> Tensor:
+        assert self.count is not None
+        return F.one_hot(labels, self.count).float()
 
     def _named(self, value: Any, names: Sequence[str]) -> int:
         written = as_compared(value.name if isinstance(value, NamedClass) else str(value))
@@ -207,10 +89,10 @@ class ClassLabels:
                 return self._integers[integer]
             known = listed([f"{integer} ({name})" for integer, name in zip(self._integers, names)])
             near = "" if integer is not None else self._nearest(written, names)
-            raise ValueError(f"unknown label {_shown(value)}; {near or f'the labels are {known}'}")
+            raise ValueError(f"unknown label {shown(value)}; {near or f'the labels are {known}'}")
         if integer is not None and not isinstance(value, NamedClass):
             hint = f"; {{{integer}: NAME, ...}} in {self.option} names integers"
-            raise ValueError(f"unknown label {_shown(value)}; the labels are {listed(names)}{hint}")
+            raise ValueError(f"unknown label {shown(value)}; the labels are {listed(names)}{hint}")
         near = self._nearest(written, names) or f"the labels are {listed(names)}"
         raise ValueError(f"unknown label '{written}'; {near}")
 
@@ -227,7 +109,7 @@ class ClassLabels:
         number = _integer(value)
         if number is None:
             raise ValueError(
-                f"the label {_shown(value)} is no integer; expected {expected}, or list the names in {self.option}"
+                f"the label {shown(value)} is no integer; expected {expected}, or list the names in {self.option}"
             )
         if number < 0 or (self.count is not None and number >= self.count):
             raise ValueError(f"the label {number} is out of range; expected {expected}")
@@ -250,9 +132,109 @@ def _integer(value: Any) -> int | None:
     return None if found is None else int(found[1])
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A label in quotes, for messages."""
     text = str(value)
     return f"'{text if len(text) <= 60 else text[:57] + '...'}'"
+
+
+class RecordClasses(RecordLabels[ClassLabels]):
+    """The classes of records, one for each label.
+
+    With probabilities of a teacher (``ClassLabelOptions.probabilities``, ``logits``), there is a second column for each
+    label, with the probabilities (classes,) float32 that are the label of the loss: those of the teacher, mixed with
+    the class by ``soft_weight``. The cell of a record without a teacher's probabilities is empty. The class of a record
+    that has none is the most probable one, so that each row has a class for metrics and counts.
+
+    Args:
+        each: label readers by target; the empty name means all targets.
+        teachers: readers of a teacher's probabilities, by target.
+        soft_weight: weight of the teacher's probabilities.
+    """
+
+    kind: ClassVar[str] = "cls"
+
+    def __init__(
+        self,
+        each: Mapping[str, ClassLabels],
+        teachers: Mapping[str, TeacherProbabilities] = MappingProxyType({}),
+        soft_weight: float = 1.0,
+    ) -> None:
+        super().__init__(each)
+        self._teachers, self._soft_weight = teachers, soft_weight
+
+    @classmethod
+    def of(cls, config: ClassLabelOptions, data: DataContext) -> RecordClasses:
+        """The readers that options define.
+
+        Raises:
+            TPError: there is a field of a teacher, but the number of classes is unknown.
+        """
+        each = {target: config.class_labels(data, target) for target in config.label_columns(data)}
+        teachers = {}
+        for target, labels in each.items():
+            if (field := config.teacher_field(target)) is not None:
+                if labels.count is None:  # a check of the spec reports it
+                    raise TPError(f"'{field.name}' cannot be read, because the number of classes is unknown")
+                teachers[target] = TeacherProbabilities(field, labels.names, labels.count, config.temperature)
+        return cls(each, teachers, config.soft_weight)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*super().columns, *map(probability_column, self._teachers))
+
+    def read(self, record: Record, place: Place | None = None, hint: str = "") -> dict[str, Any]:
+        """The labels of a record, by column (see :meth:`LabelReader.read`).
+
+        Raises:
+            DataError: a label is missing, or is not a class, or probabilities are not those of the classes.
+        """
+        found: dict[str, Any] = {}
+        for target, labels in self.each.items():
+            teacher = self._teachers.get(target)
+            soft = None if teacher is None else self._probabilities(teacher, record, place)
+            if soft is not None and record.value.get(labels.field) in (None, ""):
+                label = int(soft.argmax())
+            else:
+                label = labels.read(record, place, hint)
+                if soft is not None:
+                    soft *= self._soft_weight
+                    soft[label] += 1 - self._soft_weight
+            found[label_column(target)] = label
+            if teacher is not None:
+                found[probability_column(target)] = np.zeros(0, np.float32) if soft is None else soft.astype(np.float32)
+        return found
+
+    @staticmethod
+    def _probabilities(
+        teacher: TeacherProbabilities, record: Record, place: Place | None
+    ) -> NDArray[np.float64] | None:
+        return at_place(record, place, lambda: teacher.read(record.value.get(teacher.field.name)))
+
+    def ignored(self) -> dict[str, Any]:
+        return super().ignored() | {probability_column(target): np.zeros(0, np.float32) for target in self._teachers}
+
+    def labels(self, samples: list[Sample]) -> dict[str, Inputs]:
+        """The labels of a batch, as :class:`tp_core.modules.targets.class_loss.ClassLoss` reads them.
+
+        ``labels`` is (batch,), ``IGNORE`` for a sample without a label. With probabilities of a teacher, it is (batch,
+        classes), and ``classes`` (batch,) has the class numbers.
+        """
+        found = super().labels(samples)
+        for target, teacher in self._teachers.items():
+            soft = probability_column(target)
+            if not all(soft in sample for sample in samples):
+                continue
+            classes = found[target or self.kind]["labels"]
+            probabilities = F.one_hot(classes.clamp(min=0), teacher.count).float()
+            for row, sample in enumerate(samples):
+                if len(sample[soft]):
+                    probabilities[row] = torch.tensor(sample[soft])
+            found[target or self.kind] = {"labels": probabilities, "classes": classes}
+        return found
+
+    def shares(self, name: str, labels: Tensor) -> Tensor:
+        return labels if labels.dim() > 1 else super().shares(name, labels)
 
 
 def _named(prediction: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -111,6 +111,7 @@ class ClassTargetConfig(TargetConfig):
 
     def check(self, context: BuildContext) -> Iterator[Problem]:
         yield from self.check_classes()
+        yield from super().check(context)
 
     def check_training(self, spec: "Spec") -> Iterator[Problem]:
         yield from super().check_training(spec)

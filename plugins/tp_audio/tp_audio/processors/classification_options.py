@@ -1,4 +1,4 @@
-"""Options of processors for recordings with class labels. Torch-free."""
+"""Options of processors for recordings with labels. Torch-free."""
 
 from typing import ClassVar
 
@@ -8,12 +8,15 @@ from tp_audio.processors.options import Normalization
 from tp_audio.processors.speech_options import SpeechProcessorConfig
 from tp_audio.processors.waveform_options import FinetuningProcessorConfig
 from tp_core.data.classes.options import ClassLabelOptions
+from tp_core.data.classes.set_options import ClassSetOptions
+from tp_core.data.label_options import LabelOptions
+from tp_core.data.numbers.options import NumberLabelOptions
 
 
-class SpeechClassificationProcessorConfig(ClassLabelOptions, SpeechProcessorConfig):
-    """Filter banks of recordings with one class label each: commands, speakers, languages, sounds."""
+class LabelledSpeechConfig(LabelOptions, SpeechProcessorConfig):
+    """Filter banks of recordings with a label each. Subclasses say which labels, with a mixin before this class."""
 
-    implementation: ClassVar[str] = "tp_audio.processors.classification:SpeechClassificationProcessor"
+    implementation: ClassVar[str] = "tp_audio.processors.classification:LabelledSpeechProcessor"
     needs_tokenizer: ClassVar[bool] = False
 
     normalize: Normalization = Field(
@@ -23,7 +26,39 @@ class SpeechClassificationProcessorConfig(ClassLabelOptions, SpeechProcessorConf
     )
 
 
-class WaveformClassificationProcessorConfig(ClassLabelOptions, FinetuningProcessorConfig):
+class SpeechClassificationProcessorConfig(ClassLabelOptions, LabelledSpeechConfig):
+    """Filter banks of recordings with one class label each: commands, speakers, languages, sounds."""
+
+    place: ClassVar[str] = "data.processor.speech_cls"
+
+
+class SpeechMultiLabelConfig(ClassSetOptions, LabelledSpeechConfig):
+    """Filter banks of recordings with any number of class labels each: sounds, instruments, tags."""
+
+    place: ClassVar[str] = "data.processor.speech_multi_label"
+
+
+class SpeechRegressionConfig(NumberLabelOptions, LabelledSpeechConfig):
+    """Filter banks of recordings with one or several numbers as labels: age, valence, quality."""
+
+
+class LabelledWaveformConfig(LabelOptions, FinetuningProcessorConfig):
+    """Raw waveforms with a label each. Subclasses say which labels, with a mixin before this class."""
+
+    implementation: ClassVar[str] = "tp_audio.processors.classification:LabelledWaveformProcessor"
+
+
+class WaveformClassificationProcessorConfig(ClassLabelOptions, LabelledWaveformConfig):
     """Raw waveforms with one class label each: commands, speakers, languages, sounds."""
 
-    implementation: ClassVar[str] = "tp_audio.processors.classification:WaveformClassificationProcessor"
+    place: ClassVar[str] = "data.processor.waveform_cls"
+
+
+class WaveformMultiLabelConfig(ClassSetOptions, LabelledWaveformConfig):
+    """Raw waveforms with any number of class labels each: sounds, instruments, tags."""
+
+    place: ClassVar[str] = "data.processor.waveform_multi_label"
+
+
+class WaveformRegressionConfig(NumberLabelOptions, LabelledWaveformConfig):
+    """Raw waveforms with one or several numbers as labels: age, valence, quality."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tp_core.interop import classifiers
 from tp_core.interop.rules import Same, WeightRule, below
 from tp_text.converters import common
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
@@ -21,6 +22,7 @@ class AlbertConverterConfig(BertFamilyConfig):
         "AlbertForMaskedLM": ("mlm",),
         "AlbertForSequenceClassification": ("cls",),
         "AlbertForQuestionAnswering": ("qa",),
+        "AlbertForTokenClassification": ("token_cls",),
         "AlbertForMultipleChoice": ("choice",),
         "AlbertModel": (),
     }
@@ -83,11 +85,11 @@ class AlbertConverterConfig(BertFamilyConfig):
             Same(f"{_LAYER}.ffn_output", f"{ours}.feed_forward.output"),
             Same(f"{_LAYER}.full_layer_layer_norm", f"{ours}.feed_forward_residual.after"),
             Same("albert.pooler", "targets.sp.dense"),
-            Same("albert.pooler", "targets.cls.dense"),
+            *classifiers.weights("classifier", dense="albert.pooler"),
             Same("albert.pooler", "targets.choice.dense"),
-            Same("classifier", "targets.cls.classifier"),
-            Same("qa_outputs", "targets.qa.output"),
             Same("classifier", "targets.choice.classifier"),
+            Same("classifier", "targets.token_cls.classifier"),
+            Same("qa_outputs", "targets.qa.output"),
             Same("sop_classifier.classifier", "targets.sp.classifier"),
             Same("predictions.dense", "targets.mlm.dense"),
             Same("predictions.LayerNorm", "targets.mlm.norm"),

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.interop import parts
+from tp_core.interop import classifiers, parts
 from tp_core.interop.activations import activation, activation_name
+from tp_core.interop.class_names import label_names
 from tp_core.interop.rules import Copy, Ignored, Same, WeightRule, WithConstant, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
-from tp_core.modules.targets.classification_options import ClassificationConfig
 from tp_core.modules.targets.multiple_choice_options import MultipleChoiceConfig
+from tp_core.modules.targets.pooled_options import PooledTargetConfig
+from tp_core.modules.targets.token_classification_options import TokenClassificationConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
 from tp_text.embeddings.segment_options import SegmentConfig
@@ -40,6 +42,7 @@ class BertFamilyConfig(ConverterConfig):
     }
     required: ClassVar[Mapping[str, tuple[Any, ...]]] = {"position_embedding_type": ("absolute",)}
 
+    head_variants: ClassVar[Mapping[str, tuple[str, ...]]] = classifiers.VARIANTS
     #: Key of the dropout before the classifier. If this is None, or the key is null, the layers' dropout is used.
     classifier_dropout: ClassVar[str | None] = "classifier_dropout"
     #: The same for the score of multiple choice.
@@ -60,9 +63,12 @@ class BertFamilyConfig(ConverterConfig):
         heads = self.architectures[architecture]
         if "cls" in heads:
             dropout = self._dropout(config, self.classifier_dropout)
-            options["cls"] = {"num_labels": common.labels(config), "pooling": "first", "dropout": dropout}
+            return [classifiers.target(config, pooling="first", dropout=dropout)]
         if "choice" in heads:
             options["choice"] = {"pooling": "first", "dropout": self._dropout(config, self.choice_dropout)}
+        if "token_cls" in heads:
+            dropout = self._dropout(config, self.classifier_dropout)
+            options["token_cls"] = {"num_labels": classifiers.class_count(config), "dropout": dropout}
         return [{head: options[head]} for head in heads]
 
     @staticmethod
@@ -115,8 +121,8 @@ class BertFamilyConfig(ConverterConfig):
         feed_forward = common.feed_forward(encoder)
         positions = parts.embedding(spec, LearnedPositionConfig)
         segments = parts.optional_embedding(spec, SegmentConfig)
-        mlm, cls = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, ClassificationConfig)
-        choice = parts.target(spec, MultipleChoiceConfig)
+        mlm, head = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, PooledTargetConfig)
+        choice, tokens = parts.target(spec, MultipleChoiceConfig), parts.target(spec, TokenClassificationConfig)
         return {
             "vocab_size": spec.model.vocab_size,
             "hidden_size": encoder.hidden_size,
@@ -130,24 +136,30 @@ class BertFamilyConfig(ConverterConfig):
             "initializer_range": encoder.init_std,
             "layer_norm_eps": common.norm_eps(encoder),
             "tie_word_embeddings": mlm is None or mlm.tie,
-            **(self.classifier(spec, cls) if cls is not None else {}),
+            **(self.classifier(spec, head) if head is not None else {}),
             **({self.choice_dropout: choice.dropout} if choice is not None and self.choice_dropout else {}),
+            **(self.token_classifier(spec, tokens) if tokens is not None else {}),
         }
 
-    def classifier(self, spec: "Spec", cls: ClassificationConfig) -> dict[str, Any]:
+    def classifier(self, spec: "Spec", head: PooledTargetConfig) -> dict[str, Any]:
         """Keys of the config that concern a classifier."""
-        dropout = {self.classifier_dropout: cls.dropout} if self.classifier_dropout else {}
-        return {**dropout, **common.label_names(spec, cls.num_labels)}
+        dropout = {self.classifier_dropout: head.dropout} if self.classifier_dropout else {}
+        return {**dropout, **classifiers.keys(spec)}
+
+    def token_classifier(self, spec: "Spec", head: TokenClassificationConfig) -> dict[str, Any]:
+        """Keys of the config that concern a classifier of tokens."""
+        dropout = {self.classifier_dropout: head.dropout} if self.classifier_dropout else {}
+        return {**dropout, **label_names(spec, head.num_labels)}
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
         heads = self.architectures[architecture]
-        length = {"max_length": min(config["max_position_embeddings"] - self.offset(config), 512)}
+        length = min(config["max_position_embeddings"] - self.offset(config), 512)
         if "cls" in heads:
-            names = common.class_names(config)
-            return {"cls": {**length, **({"labels": names} if names else {})}}
-        if "choice" in heads:
-            return {"choice": length}
-        return {"qa" if "qa" in heads else "bert" if "sp" in heads else "mlm": length}
+            return common.classifier_processor(config, length)
+        if "token_cls" in heads:
+            return common.tagging_processor(config, length)
+        name = next((head for head in ("choice", "qa") if head in heads), "bert" if "sp" in heads else "mlm")
+        return {name: {"max_length": length}}
 
     def embeddings(self, config: Mapping[str, Any]) -> list[WeightRule]:
         """Conversion rules of the embeddings."""
@@ -209,6 +221,7 @@ class BertConverterConfig(BertFamilyConfig):
         "BertForNextSentencePrediction": ("sp",),
         "BertForSequenceClassification": ("cls",),
         "BertForQuestionAnswering": ("qa",),
+        "BertForTokenClassification": ("token_cls",),
         "BertForMultipleChoice": ("choice",),
         "BertModel": (),
     }
@@ -229,11 +242,11 @@ class BertConverterConfig(BertFamilyConfig):
         return [
             *self.body(config),
             Same("bert.pooler.dense", "targets.sp.dense"),
-            Same("bert.pooler.dense", "targets.cls.dense"),
+            *classifiers.weights("classifier", dense="bert.pooler.dense"),
             Same("bert.pooler.dense", "targets.choice.dense"),
-            Same("classifier", "targets.cls.classifier"),
-            Same("qa_outputs", "targets.qa.output"),
             Same("classifier", "targets.choice.classifier"),
+            Same("classifier", "targets.token_cls.classifier"),
+            Same("qa_outputs", "targets.qa.output"),
             Same("cls.seq_relationship", "targets.sp.classifier"),
             Same("cls.predictions.transform.dense", "targets.mlm.dense"),
             Same("cls.predictions.transform.LayerNorm", "targets.mlm.norm"),

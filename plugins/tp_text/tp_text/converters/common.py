@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tp_core.errors import TPError
-from tp_core.interop import parts
-from tp_core.interop.class_names import class_names as class_names
-from tp_core.interop.class_names import label_names as label_names
+from tp_core.interop import classifiers, parts
+from tp_core.interop.class_names import class_names
 from tp_core.interop.rules import Copy, Same, Stacked, WeightRule, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.feed_forwards.options import DenseConfig
@@ -24,6 +22,10 @@ CAUSAL_IRRELEVANT = frozenset(
         "pretraining_tp",  # same result, computed in slices
     }
 )
+
+
+#: Processors of texts with the labels of the targets of the same name.
+LABELLED = ("cls", "multi_label", "regression")
 
 
 def attention(options: LayerOptions) -> AttentionConfig:
@@ -74,17 +76,15 @@ def embedding_size(spec: "Spec", hidden_size: int) -> int:
     return spec.model.options.embedding_size or hidden_size
 
 
-def labels(config: Mapping[str, Any]) -> int:
-    """Number of classes of a sequence classification model.
+def classifier_processor(config: Mapping[str, Any], max_length: int) -> dict[str, Any]:
+    """The processor of a sequence classifier, as in a spec."""
+    return classifiers.processor(config, {name: name for name in LABELLED}, max_length=max_length)
 
-    Raises:
-        TPError: the model is a regression model.
-    """
-    names = config.get("id2label")
-    count = len(names) if isinstance(names, dict) else int(config.get("num_labels") or 2)
-    if count < 2:
-        raise TPError("config.json: a regression (one label) cannot be converted; the target cls has two or more")
-    return count
+
+def tagging_processor(config: Mapping[str, Any], max_length: int) -> dict[str, Any]:
+    """The processor of a classifier of tokens, as in a spec; labels without names are called as in transformers."""
+    names = class_names(config) or [f"LABEL_{number}" for number in range(classifiers.class_count(config))]
+    return {"token_cls": {"labels": names, "max_length": max_length}}
 
 
 def language_model(word: str, tied: bool) -> list[WeightRule]:

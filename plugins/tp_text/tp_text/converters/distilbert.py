@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.interop import parts
+from tp_core.interop import classifiers, parts
 from tp_core.interop.activations import activation, activation_name
+from tp_core.interop.class_names import label_names
 from tp_core.interop.rules import Copy, Ignored, Same, WeightRule, below
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_core.modules.encoders.transformer_options import TransformerConfig
-from tp_core.modules.targets.classification_options import ClassificationConfig
 from tp_core.modules.targets.multiple_choice_options import MultipleChoiceConfig
+from tp_core.modules.targets.pooled_options import PooledTargetConfig
 from tp_core.modules.targets.question_answering_options import QuestionAnsweringConfig
+from tp_core.modules.targets.token_classification_options import TokenClassificationConfig
 from tp_core.options.converter import ConverterConfig
 from tp_text.converters import common
 from tp_text.targets.mlm_options import MaskedLanguageModelConfig
@@ -28,6 +30,7 @@ class DistilBertConverterConfig(ConverterConfig):
         "DistilBertForMaskedLM": ("mlm",),
         "DistilBertForSequenceClassification": ("cls",),
         "DistilBertForQuestionAnswering": ("qa",),
+        "DistilBertForTokenClassification": ("token_cls",),
         "DistilBertForMultipleChoice": ("choice",),
         "DistilBertModel": (),
     }
@@ -58,6 +61,7 @@ class DistilBertConverterConfig(ConverterConfig):
             "tie_weights_",  # key of DistilBERT's original code; transformers does not read it
         }
     )
+    head_variants: ClassVar[Mapping[str, tuple[str, ...]]] = classifiers.VARIANTS
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "cls": ("seq_classif_dropout",),
         "choice": ("seq_classif_dropout",),
@@ -66,16 +70,19 @@ class DistilBertConverterConfig(ConverterConfig):
 
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         name = activation(config, "activation")
-        options: dict[str, dict[str, Any]] = {
-            "mlm": {"activation": name, "tie": config["tie_word_embeddings"]},
-        }
         heads = self.architectures[architecture]
-        if "qa" in heads:
-            options["qa"] = {"dropout": config["qa_dropout"]}
-        if not {"cls", "choice"}.isdisjoint(heads):
-            head = {"pooling": "first", "activation": "relu", "dropout": config["seq_classif_dropout"]}
-            options["choice"] = head
-            options["cls"] = {"num_labels": common.labels(config), **head} if "cls" in heads else {}
+        pooled = {"pooling": "first", "activation": "relu", "dropout": config["seq_classif_dropout"]}
+        targets: list[Any] = []
+        if "mlm" in heads:
+            targets = [{"mlm": {"activation": name, "tie": config["tie_word_embeddings"]}}]
+        elif "cls" in heads:
+            targets = [classifiers.target(config, **pooled)]
+        elif "choice" in heads:
+            targets = [{"choice": pooled}]
+        elif "qa" in heads:
+            targets = [{"qa": {"dropout": config["qa_dropout"]}}]
+        elif "token_cls" in heads:
+            targets = [{"token_cls": {"num_labels": classifiers.class_count(config), "dropout": config["dropout"]}}]
         return {
             "hidden_size": config["dim"],
             "vocab_size": config["vocab_size"],
@@ -95,15 +102,15 @@ class DistilBertConverterConfig(ConverterConfig):
                     "dropout": config["dropout"],
                 }
             },
-            "target": [{head: options[head]} for head in heads],
+            "target": targets,
         }
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         encoder = parts.encoder(spec, TransformerConfig)
         attention, feed_forward = common.attention(encoder), common.feed_forward(encoder)
-        mlm, cls = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, ClassificationConfig)
-        qa = parts.target(spec, QuestionAnsweringConfig)
-        choice = parts.target(spec, MultipleChoiceConfig)
+        mlm, head = parts.target(spec, MaskedLanguageModelConfig), parts.target(spec, PooledTargetConfig)
+        qa, choice = parts.target(spec, QuestionAnsweringConfig), parts.target(spec, MultipleChoiceConfig)
+        tokens = parts.target(spec, TokenClassificationConfig)
         return {
             "vocab_size": spec.model.vocab_size,
             "max_position_embeddings": common.table_rows(parts.embedding(spec, LearnedPositionConfig)),
@@ -116,18 +123,19 @@ class DistilBertConverterConfig(ConverterConfig):
             "activation": activation_name(feed_forward.activation),
             "initializer_range": encoder.init_std,
             "tie_word_embeddings": mlm is None or mlm.tie,
+            **({} if head is None else {"seq_classif_dropout": head.dropout, **classifiers.keys(spec)}),
             **({} if qa is None else {"qa_dropout": qa.dropout}),
-            **({} if cls is None else {"seq_classif_dropout": cls.dropout, **common.label_names(spec, cls.num_labels)}),
             **({} if choice is None else {"seq_classif_dropout": choice.dropout}),
+            **({} if tokens is None else label_names(spec, tokens.num_labels)),
         }
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:
-        length = {"max_length": config["max_position_embeddings"]}
-        heads = self.architectures[architecture]
+        length, heads = config["max_position_embeddings"], self.architectures[architecture]
         if "cls" in heads:
-            names = common.class_names(config)
-            return {"cls": {**length, **({"labels": names} if names else {})}}
-        return {"qa" if "qa" in heads else "choice" if "choice" in heads else "mlm": length}
+            return common.classifier_processor(config, length)
+        if "token_cls" in heads:
+            return common.tagging_processor(config, length)
+        return {next((head for head in ("choice", "qa") if head in heads), "mlm"): {"max_length": length}}
 
     def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         embeddings, layer = "distilbert.embeddings", "distilbert.transformer.layer.{layer}"
@@ -148,10 +156,10 @@ class DistilBertConverterConfig(ConverterConfig):
             Same(f"{layer}.output_layer_norm", f"{ours}.feed_forward_residual.after"),
             Same("vocab_transform", "targets.mlm.dense"),
             Same("vocab_layer_norm", "targets.mlm.norm"),
-            Same("pre_classifier", "targets.cls.dense"),
+            *classifiers.weights("classifier", dense="pre_classifier"),
             Same("pre_classifier", "targets.choice.dense"),
-            Same("classifier", "targets.cls.classifier"),
-            Same("qa_outputs", "targets.qa.output"),
             Same("classifier", "targets.choice.classifier"),
+            Same("classifier", "targets.token_cls.classifier"),
+            Same("qa_outputs", "targets.qa.output"),
             *output,
         ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.interop import parts
+from tp_core.interop import classifiers, parts
 from tp_core.interop.rules import Computed, Ignored, Same, WeightRule
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.mixers.fourier_options import FourierConfig
@@ -26,6 +26,7 @@ class FNetConverterConfig(BertFamilyConfig):
         "FNetForNextSentencePrediction": ("sp",),
         "FNetForSequenceClassification": ("cls",),
         "FNetForQuestionAnswering": ("qa",),
+        "FNetForTokenClassification": ("token_cls",),
         "FNetForMultipleChoice": ("choice",),
         "FNetModel": (),
     }
@@ -89,11 +90,11 @@ class FNetConverterConfig(BertFamilyConfig):
             Ignored(f"{layer}.fourier.self.dft_mat_hidden"),
             Ignored(f"{layer}.fourier.self.dft_mat_seq"),
             Same("fnet.pooler.dense", "targets.sp.dense"),
-            Same("fnet.pooler.dense", "targets.cls.dense"),
+            *classifiers.weights("classifier", dense="fnet.pooler.dense"),
             Same("fnet.pooler.dense", "targets.choice.dense"),
-            Same("classifier", "targets.cls.classifier"),
-            Same("qa_outputs", "targets.qa.output"),
             Same("classifier", "targets.choice.classifier"),
+            Same("classifier", "targets.token_cls.classifier"),
+            Same("qa_outputs", "targets.qa.output"),
             Same("cls.seq_relationship", "targets.sp.classifier"),
             Same("cls.predictions.transform.dense", "targets.mlm.dense"),
             Same("cls.predictions.transform.LayerNorm", "targets.mlm.norm"),

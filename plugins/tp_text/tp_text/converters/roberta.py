@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tp_core.interop import parts
+from tp_core.interop import classifiers, parts
 from tp_core.interop.rules import Same, WeightRule
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
 from tp_text.converters.bert import BertFamilyConfig, output_matrix
@@ -19,6 +19,7 @@ class RobertaConverterConfig(BertFamilyConfig):
         "RobertaForMaskedLM": ("mlm",),
         "RobertaForSequenceClassification": ("cls",),
         "RobertaForQuestionAnswering": ("qa",),
+        "RobertaForTokenClassification": ("token_cls",),
         "RobertaForMultipleChoice": ("choice",),
         "RobertaModel": (),
     }
@@ -51,8 +52,8 @@ class RobertaConverterConfig(BertFamilyConfig):
     def weights(self, config: Mapping[str, Any]) -> Sequence[WeightRule]:
         return [
             *self.body(config),
-            Same("classifier.dense", "targets.cls.dense"),
-            Same("classifier.out_proj", "targets.cls.classifier"),
+            *classifiers.weights("classifier.out_proj", dense="classifier.dense"),
+            Same("classifier", "targets.token_cls.classifier"),
             Same("qa_outputs", "targets.qa.output"),
             Same("roberta.pooler.dense", "targets.sp.dense"),  # only in the bare model, where it is not used
             Same("roberta.pooler.dense", "targets.choice.dense"),

@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 from tp_core.data.classes.options import ClassLabelOptions
-from tp_text.processors.text_options import TextProcessorConfig
+from tp_text.processors.labelled_options import LabelledTextConfig
 
 
-class ClassificationProcessorConfig(ClassLabelOptions, TextProcessorConfig):
+class ClassificationProcessorConfig(ClassLabelOptions, LabelledTextConfig):
     """A text, or a pair of texts, with a class label."""
 
     implementation: ClassVar[str] = "tp_text.processors.classification:ClassificationProcessor"

@@ -46,7 +46,7 @@ class PromptProcessor(TextProcessor):
         if config.template is None or not names:
             raise TPError(f"{PATH}: needs a template and the words of the classes (verbalizer)")
         self.template = Template(config.template)
-        self.classes = RecordClasses(config, data, f"{PATH}.labels")
+        self.classes = RecordClasses.of(config, data)
         scoring = config.scoring or "masked"
         for problem in problems_with(tokenizer, self.template, names, scoring, self.max_length):
             raise TPError(f"{PATH}.{problem.option}: {problem.message}")

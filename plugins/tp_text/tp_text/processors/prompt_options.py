@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from tp_core.data.classes.name_options import Names
 from tp_core.data.classes.names import as_compared
-from tp_core.data.classes.options import ClassLabelOptions, Names
+from tp_core.data.classes.options import ClassLabelOptions
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext, DataContext
 from tp_core.options.facts import FieldSpec, Usual

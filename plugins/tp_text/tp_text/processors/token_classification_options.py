@@ -71,6 +71,9 @@ class TokenClassificationProcessorConfig(TextProcessorConfig):
             return self.labels
         return [] if self.types is None else tags_of_types(self.types, self.scheme or "bio")
 
+    def class_names(self, target: str = "") -> list[str] | None:
+        return self.tag_names() or None
+
     def tag_scheme(self) -> Scheme | None:
         """The scheme of the tags; None if they mark no spans."""
         return self.scheme or scheme_of(self.tag_names())

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.errors import TPError
-from tp_core.interop import parts
+from tp_core.interop import classifiers, parts
+from tp_core.interop.class_names import label_names
 from tp_core.interop.rules import Ignored, Same, Stacked, WeightRule, below
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.mixers.attention_options import AttentionConfig
@@ -81,7 +82,7 @@ class BeitConverterConfig(common.VisionConverterConfig):
         if "patch_cls" in heads:
             if not config["use_mean_pooling"]:
                 raise TPError("config.json: 'use_mean_pooling' is false; only the mean of patches can be converted")
-            return [{"patch_cls": {"num_labels": common.labels(config)}}]
+            return [{"patch_cls": {"num_labels": classifiers.class_count(config)}}]
         return [{"visual_tokens": {"num_tokens": config["vocab_size"]}}] if heads else []
 
     def to_spec(self, config: "Keys", architecture: str) -> dict[str, Any]:
@@ -108,7 +109,7 @@ class BeitConverterConfig(common.VisionConverterConfig):
             "layer_scale_init_value": encoder.layer_scale or 0.0,
             "drop_path_rate": encoder.drop_path,
             "use_mean_pooling": encoder.final_norm is False,
-            **({} if cls is None else common.label_names(spec, cls.num_labels)),
+            **({} if cls is None else label_names(spec, cls.num_labels)),
         }
 
     def processor(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any] | None:

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.errors import TPError
-from tp_core.interop import parts
+from tp_core.interop import classifiers, parts
 from tp_core.interop.activations import activation, activation_name
-from tp_core.interop.class_names import class_names as class_names
-from tp_core.interop.class_names import label_names as label_names
 from tp_core.interop.rules import AsRow, Rule, Same, Shape, Stacked, WeightRule, below
 from tp_core.modules.encoders.transformer_options import TransformerConfig
 from tp_core.modules.feed_forwards.options import DenseConfig
@@ -28,6 +26,9 @@ if TYPE_CHECKING:
 
 #: Key for the size of the pictures that the positions were learned for. Transformers does not have it.
 POSITIONS = "position_image_size"
+
+#: Target → the processor of pictures with its labels.
+LABELLED = {"cls": "image", "multi_label": "image_multi_label", "regression": "image_regression"}
 
 
 class TokenAsImage(Rule):
@@ -144,23 +145,9 @@ def size_key(size: int | list[int]) -> Any:
     return height if height == width else [height, width]
 
 
-def labels(config: Mapping[str, Any]) -> int:
-    """The number of classes.
-
-    Raises:
-        TPError: the model is a regression.
-    """
-    names = config.get("id2label")
-    count = len(names) if isinstance(names, dict) else int(config.get("num_labels") or 2)
-    if count < 2:
-        raise TPError("config.json: a regression (one label) cannot be converted; expected two or more classes")
-    return count
-
-
 def image_processor(config: Mapping[str, Any]) -> dict[str, Any]:
     """Processor of a classifier, with the names of its classes."""
-    names = class_names(config)
-    return {"image": {"labels": names} if names else {}}
+    return classifiers.processor(config, LABELLED)
 
 
 class VisionConverterConfig(ConverterConfig):

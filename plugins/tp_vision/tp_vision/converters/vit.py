@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.errors import TPError
-from tp_core.interop import parts
+from tp_core.interop import classifiers, parts
+from tp_core.interop.class_names import label_names
 from tp_core.interop.rules import Rule, Same, Shape, WeightRule
-from tp_core.modules.targets.classification_options import ClassificationConfig
 from tp_vision.converters import common
 from tp_vision.embeddings.options import pair
 from tp_vision.embeddings.patch_options import PatchConfig
@@ -53,6 +53,7 @@ class VitConverterConfig(common.VisionConverterConfig):
     }
     prefix: ClassVar[str] = "vit."
     defaults: ClassVar[Mapping[str, Any]] = {**common.VisionConverterConfig.defaults, "encoder_stride": 16}
+    head_variants: ClassVar[Mapping[str, tuple[str, ...]]] = classifiers.VARIANTS
     head_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {"pixels": ("encoder_stride",)}
 
     def patch(self, architecture: str) -> str:
@@ -72,10 +73,9 @@ class VitConverterConfig(common.VisionConverterConfig):
             return [{"pixels": {"loss": "l1"}}]
         if not heads:
             return []
-        options: dict[str, Any] = {"num_labels": common.labels(config)}
-        if heads == ("cls",):
-            options |= {"hidden_layer": False, "pooling": "first", "dropout": 0.0}
-        return [{heads[0]: options}]
+        if "cls" in heads:
+            return [classifiers.target(config, hidden_layer=False, pooling="first", dropout=0.0)]
+        return [{heads[0]: {"num_labels": classifiers.class_count(config)}}]
 
     def to_spec(self, config: "Keys", architecture: str) -> dict[str, Any]:
         modules = [self.patch(architecture), common.positions_module(config)]
@@ -83,8 +83,8 @@ class VitConverterConfig(common.VisionConverterConfig):
 
     def to_config(self, spec: "Spec", architecture: str) -> dict[str, Any]:
         found = self.described(spec)
-        cls = parts.target(spec, ClassificationConfig) or parts.target(spec, DistilledClassificationConfig)
-        names = {} if cls is None else common.label_names(spec, cls.num_labels)
+        distilled = parts.target(spec, DistilledClassificationConfig)
+        names = classifiers.keys(spec) if distilled is None else label_names(spec, distilled.num_labels)
         stride = {"encoder_stride": found["patch_size"]} if "pixels" in self.architectures[architecture] else {}
         return {**found, **stride, **names}
 
@@ -103,8 +103,7 @@ class VitConverterConfig(common.VisionConverterConfig):
             *common.layer_rules(layer, _OURS),
             Same(f"{self.prefix}layernorm", "encoder.norm"),
             # transformers' model without a head has a pooler; no head uses it
-            Same(f"{self.prefix}pooler.dense", "targets.cls.dense"),
-            Same("classifier", "targets.cls.classifier"),
+            *classifiers.weights("classifier", dense=f"{self.prefix}pooler.dense"),
             Shuffled("decoder.0", "targets.pixels.output", channels=config["num_channels"]),
         ]
 

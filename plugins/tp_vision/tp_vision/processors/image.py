@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tp_core.data.classes.labels import RecordClasses
 from tp_core.data.sources.media import media_bytes, media_name
 from tp_core.data.sources.read_in_order import read_in_order
 from tp_core.errors import DataError
@@ -21,7 +20,7 @@ from tp_core.interfaces import Batch, Inputs, Processor, Record, Report, Rows, S
 from tp_core.options.context import DataContext
 from tp_vision.facts import GridFacts
 from tp_vision.processors.decoding import decode
-from tp_vision.processors.image_options import ImageProcessorConfig
+from tp_vision.processors.image_options import LabelledImageConfig
 from tp_vision.processors.options import PictureProcessorConfig
 from tp_vision.processors.transforms import Pictures, draw_mix, mixed
 
@@ -139,20 +138,21 @@ class PictureProcessor(Processor):
 
 
 class ImageProcessor(PictureProcessor):
-    """Pictures with a class, from the fields ``image`` and ``label``."""
+    """Pictures with a label, from the fields ``image`` and ``label``."""
 
-    config: ImageProcessorConfig
+    config: LabelledImageConfig
 
-    def __init__(self, config: ImageProcessorConfig, data: DataContext) -> None:
+    def __init__(self, config: LabelledImageConfig, data: DataContext) -> None:
         super().__init__(config, data)
-        self.classes = RecordClasses(config, data, "data.processor.image.labels")
+        self.record_labels = config.record_labels(data)
 
     def extra(self, record: Record) -> dict[str, Any]:
-        hint = ". A picture's label is the name of a folder that holds it, inside the folder that is read"
-        return self.classes.read(record, place_of(record), hint)
+        of_class = ". A picture's label is the name of a folder that holds it, inside the folder that is read"
+        hint = of_class if self.record_labels.kind == "cls" else ""
+        return self.record_labels.read(record, place_of(record), hint)
 
     def complete(self, sample: Sample, rows: Rows, index: int) -> Sample:
-        return sample | self.classes.of_row(rows, index)
+        return sample | self.record_labels.of_row(rows, index)
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         sample = super().sample(rows, index, generator)
@@ -161,18 +161,15 @@ class ImageProcessor(PictureProcessor):
 
     def collate(self, samples: list[Sample]) -> Batch:
         pixels = self.pixels(samples)
-        labels = self.classes.labels(samples)
+        labels = self.record_labels.labels(samples)
         if samples and "mix" in samples[0]:
-            assert self.classes.count is not None
             (name,) = labels
-            probabilities = labels[name]["labels"]
-            if probabilities.dim() == 1:
-                probabilities = torch.nn.functional.one_hot(probabilities, self.classes.count).float()
+            shares = self.record_labels.shares(name, labels[name]["labels"])
             numbers = torch.from_numpy(np.stack([sample["mix"] for sample in samples]))
-            pixels, probabilities = mixed(pixels, probabilities, numbers)
-            labels[name] = {"labels": probabilities}  # a mixed picture has no single class
+            pixels, mixture = mixed(pixels, shares, numbers)
+            labels[name] = {"labels": mixture}  # a mixed picture has no single class
         source: Inputs = {"pixel_values": pixels}
         return Batch.of(source, len(samples), labels=labels)
 
     def describe(self, predictions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return self.classes.named(predictions)
+        return self.record_labels.named(predictions)

@@ -33,6 +33,8 @@ VALUES = {
     "sinusoidal": "sinusoidalpos sinusoid",
     "patch": "patch_embedding",
     "cls": "classification classifier",
+    "multi_label": "multi_label_classification multilabel_classification multi_label_cls",
+    "regression": "regressor regression_head sts",
     "lm": "clm causal_lm language_model gpt",
     "mlm": "masked_lm masked_language_model",
     "sp": "nsp sop next_sentence_prediction sentence_order",
