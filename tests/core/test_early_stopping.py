@@ -165,7 +165,7 @@ def test_without_held_out_data_both_the_data_and_the_metric_are_found_wrong(tmp_
     [
         (
             "{metrics: [f1], num_labels: 3}",
-            "f1 is for two classes, but num_labels is 3; use accuracy, f1_macro, f1_micro",
+            "f1 is for two classes, but num_labels is 3; use accuracy, balanced_accuracy, precision_macro",
         ),
         ("{metrics: [auc], num_labels: 4}", "auc is for two classes, but num_labels is 4; use accuracy"),
         ("{metrics: [accuracy, accuracy]}", "accuracy is listed twice"),

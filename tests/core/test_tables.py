@@ -20,10 +20,11 @@ from tp_core.evaluation.totals import Totals, divided
 from tp_core.interfaces import IGNORE
 from tp_core.metrics.counts import class_counts, confusion_counts
 from tp_core.metrics.table_forms import as_json, as_text, as_tsv
-from tp_core.metrics.tables import Matrix, Table, confusion, per_class
+from tp_core.metrics.tables import PER_CLASS, Matrix, Table, TableFacts, confusion, per_class
 from tp_core.modules.targets.classification_options import ClassificationConfig
 from tp_core.options.context import BuildContext
 from tp_core.processes.group import ProcessGroup
+from tp_core.testing.metrics import check_tables
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -96,6 +97,16 @@ def test_a_classifier_gives_the_states_of_the_tables_that_it_declares(tmp_path: 
     assert [list(row) for row in found.rows] == [[name, *row] for name, row in zip("abc", expected.tolist())]
     rows = facts["classes"].compute(["a", "b", "c"], *states["classes"]).rows
     assert [row[4] for row in rows[:3]] == expected.sum(axis=1).tolist()
+
+
+def test_the_conformance_kit_finds_tables_that_are_not_declared_or_not_rectangular() -> None:
+    states: dict[str, Any] = {"classes": (torch.zeros(3, 2),)}
+    check_tables(states, {"classes": PER_CLASS})
+    with pytest.raises(AssertionError, match=r"the target gives classes; tables\(\) of its config declares none"):
+        check_tables(states, {})
+    odd = TableFacts(lambda names, counts: Table(("class", "f1"), (("a", 1.0), ("b",))))
+    with pytest.raises(AssertionError, match="the table 'classes' has 2 columns, but a row has 1 cells"):
+        check_tables(states, {"classes": odd})
 
 
 def test_very_many_classes_have_no_confusion_matrix() -> None:

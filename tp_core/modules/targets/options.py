@@ -89,7 +89,7 @@ class ClassTargetConfig(TargetConfig):
 
     def check_classes(self) -> Iterator[Problem]:
         """Yield the problems of options that do not fit the number of classes, and of metrics that are listed twice."""
-        others = ", ".join(name for name in CLASS_METRICS if name not in BINARY)
+        others = ", ".join(name for name in CLASS_METRICS if name not in (*BINARY, *TOP_K))
         for name in dict.fromkeys(self.metrics):
             if name in BINARY and self.num_labels != 2:
                 yield Problem(
