@@ -78,6 +78,8 @@ TARGETS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, str | None]]]
         {"embedding": [{"waveform": {"channels": [6], "kernels": [1], "strides": [1]}}]},
         SPEECH,
     ),
+    ("regression", {}, {}, {"pearson": "high", "spearman": "high"}),
+    ("multi_label", {}, {}, {"f1_micro": "high", "f1_macro": "high"}),
     ("similarity", {}, {"streams": STREAMS}, {"pearson": "high", "spearman": "high"}),
     ("triplet", {}, {"streams": {**STREAMS, "third": STREAMS["one"]}}, {"accuracy": "high"}),
     ("token_cls", {"num_labels": 3}, {}, {"accuracy": "high"}),
