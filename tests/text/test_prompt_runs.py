@@ -161,3 +161,46 @@ def test_a_model_of_prompts_has_no_vectors_and_generates_no_text(home: Path) -> 
         tp_core.embed(home / "useless", ["g1"])
     with pytest.raises(tp_core.TPError, match="is not for generation"):
         list(tp_core.generate(home / "useless", ["g1"]))
+
+
+def test_options_of_the_head_that_differ_from_those_of_its_training_are_told(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = prompt_spec("mlm", WORDS, steps=0)
+    spec["model"]["target"] = [{"prompt_mlm": {"activation": "relu", "normalize_length": True}}]
+    run(home, "relu", spec)
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "were trained with" in line]
+    assert told == (
+        "model.target.mlm: the weights were trained with activation gelu in the model of init_from, and relu here"
+    )
+
+
+def test_the_model_is_converted_as_its_language_model(tmp_path: Path) -> None:
+    """Without the classes, a model of prompts is that of its head."""
+    lines = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ab", "cd", "ef"]
+    (tmp_path / "vocab.txt").write_text("".join(f"{line}\n" for line in lines))
+    (tmp_path / "data.tsv").write_text("text_a\tlabel\nab\tno\nef\tyes\n")
+    spec = {
+        "model": {
+            "hidden_size": 16,
+            "embedding": ["word", {"pos": {"max_length": 16}}, "seg"],
+            "encoder": {"transformer": {"num_layers": 1, "num_heads": 2}},
+            "target": "prompt_mlm",
+        },
+        "data": {
+            "tokenizer": {"wordpiece": {"vocab": "vocab.txt"}},
+            "processor": {"prompt": {"template": "{text_a} {mask}", "verbalizer": {"no": "ab", "yes": "cd"}}},
+            "train": "data.tsv",
+            "cache": "cache",
+        },
+        "train": {"steps": 1, "batch_size": 2, "loggers": []},
+    }
+    run(tmp_path, "run", spec)
+    tp_core.convert("tp", tmp_path / "run", "huggingface", tmp_path / "theirs")
+    config = json.loads((tmp_path / "theirs" / "config.json").read_text())
+    assert config["architectures"] == ["BertForMaskedLM"]
+    tp_core.convert("huggingface", tmp_path / "theirs", "tp", tmp_path / "back")
+    back = tp_core.load_model(tmp_path / "back").model.weights()
+    own = tp_core.load_model(tmp_path / "run").model.weights()
+    assert own.keys() == back.keys()
+    assert all(bool((own[name] == back[name]).all()) for name in own)

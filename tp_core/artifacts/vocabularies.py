@@ -1,4 +1,4 @@
-"""Comparison of two models' vocabularies and classes: do rows with the same index stand for the same thing?"""
+"""Comparison of two models: do rows with the same index stand for the same thing, and have targets equal options?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 from tp_core.data.classes.name_options import ClassNameOptions
 from tp_core.data.classes.names import as_compared
 from tp_core.interfaces import Tokenizer
+from tp_core.options.marks import is_training_only
+from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 
 
@@ -47,6 +49,26 @@ def unlike_classes(own: Spec, other: Spec, targets: Mapping[str, str]) -> str:
             if as_compared(one) != as_compared(two):
                 return f"class {number} of '{target}' is '{two}' there and '{one}' here"
     return ""
+
+
+def unlike_options(own: Spec, other: Spec, targets: Collection[str]) -> Iterator[str]:
+    """Describe the options of targets that another model has with other values, so that equal weights differ in effect.
+
+    Args:
+        targets: names of the targets whose weights are those of the other model.
+    """
+    theirs = {each.instance_name: each.config for each in other.model.targets}
+    for each in own.model.targets:
+        name = each.instance_name
+        if name not in targets or name not in theirs:
+            continue
+        here = each.config.effective(context_of(own, each.config.stream or "", "target"))
+        there = theirs[name].effective(context_of(other, theirs[name].stream or "", "target"))
+        fields = type(each.config).model_fields
+        for option in [option for option in here if option in there and here[option] != there[option]]:
+            if option not in ("name", "stream") and not is_training_only(fields[option]):
+                values = f"{there[option]} in the model of init_from, and {here[option]} here"
+                yield f"model.target.{name}: the weights were trained with {option} {values}"
 
 
 def unlike_sets(own: Spec, other: Spec) -> str:

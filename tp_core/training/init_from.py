@@ -14,7 +14,7 @@ from tp_core.artifacts.contents import kept_contents
 from tp_core.artifacts.find import find_model
 from tp_core.artifacts.specs import read_spec
 from tp_core.artifacts.token_makers import unlike_ids, unlike_labels
-from tp_core.artifacts.vocabularies import unlike_classes, unlike_sets, unlike_vocabularies
+from tp_core.artifacts.vocabularies import unlike_classes, unlike_options, unlike_sets, unlike_vocabularies
 from tp_core.artifacts.weights import read_weights
 from tp_core.data.build import tokenizers_of
 from tp_core.errors import CheckpointError, TPError
@@ -124,6 +124,7 @@ def _unlike(
 
     Args:
         files: the other model's spec and weights.
+        say: also told of options of targets that differ.
         required: True to report an unknown vocabulary as different.
     """
     sides = _sides(model, loaded) if own else []
@@ -140,6 +141,8 @@ def _unlike(
         return f"files that it reads have changed since it was trained: {changed}"
     if sides and not others:
         return "it comes without a tokenizer, so its vocabulary is not known" if required else ""
+    for difference in unlike_options(model.spec, spec, targets):
+        say(difference)
     trained = kept_contents(files[1].parent)
     images = (model.spec.data.extra_ids(), spec.data.extra_ids())
     return (

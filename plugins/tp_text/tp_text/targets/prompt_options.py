@@ -34,7 +34,7 @@ class PromptTargetConfig(ClassTargetConfig):
     scoring: ClassVar[str] = ""
 
     normalize_length: bool = Field(
-        False, description="divide the log-probability of a word by its number of tokens; default: the sum"
+        False, description="divide the log-probability of a word by the number of its scored tokens; default: the sum"
     )
 
     def published_facts(self) -> Iterable[Any]:
@@ -55,10 +55,6 @@ class PromptTargetConfig(ClassTargetConfig):
             "ids": FieldSpec(words, high=context.vocab_size),
             "slots": FieldSpec(words, high=2),
         }
-
-    def check(self, context: BuildContext) -> Iterator[Problem]:
-        yield from super().check(context)
-        yield from super(ClassTargetConfig, self).check(context)  # the head's own
 
     def effective(self, context: BuildContext) -> dict[str, Any]:
         """The options of the head alone: without the classes, it is that of a language model."""
