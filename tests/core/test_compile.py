@@ -47,6 +47,8 @@ CASES: dict[str, dict[str, Any]] = {
     "multi_label": {"target": [{"multi_label": {"num_labels": 3}}]},
     "regression": {"target": ["regression"]},
     "qa": {"target": ["qa"]},
+    "prompt_mlm": {"target": ["prompt_mlm"]},
+    "prompt_lm": {"target": ["prompt_lm"], "encoder": CAUSAL},
     "token_cls": {"target": ["token_cls"]},
     "token_cls-crf": {"target": [{"token_cls": {"crf": True}}]},
     "similarity": {"target": ["similarity"], "streams": {"a": STREAM, "b": "a"}},

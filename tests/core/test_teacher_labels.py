@@ -37,7 +37,7 @@ def reader(logits: bool = False, names: list[str] | None = NAMES, temperature: f
 
 
 def classes(data: DataContext = THREE, **options: Any) -> RecordClasses:
-    return RecordClasses.of(ClassificationProcessorConfig.model_validate({"labels": NAMES, **options}), data)
+    return ClassificationProcessorConfig.model_validate({"labels": NAMES, **options}).record_labels(data)
 
 
 # -- a field ---------------------------------------------------------------------------------------------------------

@@ -93,8 +93,8 @@ def test_a_config_without_a_model_type_says_which_option_gives_it(theirs: Path) 
 
 
 def test_an_unknown_architecture_is_answered_with_the_known_ones_and_the_way_to_the_body(theirs: Path) -> None:
-    message = refused(configured(theirs, architectures=["BertForTokenClassification"]))
-    assert "no conversion of the architecture 'BertForTokenClassification'" in message
+    message = refused(configured(theirs, architectures=["BertForRhymes"]))
+    assert "no conversion of the architecture 'BertForRhymes'" in message
     assert "BertForSequenceClassification" in message
     assert "--architecture BertModel takes the model without its head" in message
 

@@ -16,14 +16,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tp_core.data.classes.names import NamedClass, as_compared
-from tp_core.data.classes.options import ClassLabelOptions, probability_column
 from tp_core.data.classes.teacher import TeacherProbabilities
-from tp_core.data.label_columns import label_column
+from tp_core.data.classes.teacher_field import TeacherField
+from tp_core.data.label_columns import label_column, probability_column
 from tp_core.data.labels import LabelReader, Place, RecordLabels, at_place
 from tp_core.data.sources.columns import listed
 from tp_core.errors import TPError
 from tp_core.interfaces import IGNORE, Inputs, Record, Sample
-from tp_core.options.context import DataContext
 from tp_core.suggest import did_you_mean
 
 #: An integer in a table. Programs whose integer columns cannot have missing values write 1.0.
@@ -148,8 +147,12 @@ class RecordClasses(RecordLabels[ClassLabels]):
 
     Args:
         each: label readers by target; the empty name means all targets.
-        teachers: readers of a teacher's probabilities, by target.
+        teachers: fields with a teacher's probabilities or logits, by target.
+        temperature: temperature of the teacher's probabilities.
         soft_weight: weight of the teacher's probabilities.
+
+    Raises:
+        TPError: there is a field of a teacher, but the number of classes is unknown.
     """
 
     kind: ClassVar[str] = "cls"
@@ -157,27 +160,18 @@ class RecordClasses(RecordLabels[ClassLabels]):
     def __init__(
         self,
         each: Mapping[str, ClassLabels],
-        teachers: Mapping[str, TeacherProbabilities] = MappingProxyType({}),
+        teachers: Mapping[str, TeacherField] = MappingProxyType({}),
+        temperature: float = 1.0,
         soft_weight: float = 1.0,
     ) -> None:
         super().__init__(each)
-        self._teachers, self._soft_weight = teachers, soft_weight
-
-    @classmethod
-    def of(cls, config: ClassLabelOptions, data: DataContext) -> RecordClasses:
-        """The readers that options define.
-
-        Raises:
-            TPError: there is a field of a teacher, but the number of classes is unknown.
-        """
-        each = {target: config.class_labels(data, target) for target in config.label_columns(data)}
-        teachers = {}
-        for target, labels in each.items():
-            if (field := config.teacher_field(target)) is not None:
-                if labels.count is None:  # a check of the spec reports it
-                    raise TPError(f"'{field.name}' cannot be read, because the number of classes is unknown")
-                teachers[target] = TeacherProbabilities(field, labels.names, labels.count, config.temperature)
-        return cls(each, teachers, config.soft_weight)
+        self._soft_weight = soft_weight
+        self._teachers: dict[str, TeacherProbabilities] = {}
+        for target, field in teachers.items():
+            labels = self.each[target]
+            if labels.count is None:  # a check of the spec reports it
+                raise TPError(f"'{field.name}' cannot be read, because the number of classes is unknown")
+            self._teachers[target] = TeacherProbabilities(field, labels.names, labels.count, temperature)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -1,35 +1,19 @@
 """Options of processors that read class labels. Torch-free."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from tp_core.data.classes.name_options import ClassNameOptions
-from tp_core.data.label_columns import label_column
+from tp_core.data.classes.teacher_field import TeacherField
+from tp_core.data.label_columns import label_column, probability_column
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext, DataContext
 
 if TYPE_CHECKING:
     from tp_core.data.labels import RecordLabels
     from tp_core.interfaces import Rows
-
-
-class TeacherField(NamedTuple):
-    """A field of records with a teacher's probabilities or logits.
-
-    Attributes:
-        name: name of the field.
-        logits: True if the numbers are logits.
-    """
-
-    name: str
-    logits: bool
-
-
-def probability_column(target: str = "") -> str:
-    """The column of rows with probabilities of classes, for the targets of :func:`label_column`."""
-    return f"probabilities:{target}" if target else "probabilities"
 
 
 class ClassLabelOptions(ClassNameOptions):
@@ -69,7 +53,9 @@ class ClassLabelOptions(ClassNameOptions):
     def record_labels(self, data: DataContext) -> "RecordLabels[Any]":
         from tp_core.data.classes.labels import RecordClasses
 
-        return RecordClasses.of(self, data)
+        each = {target: self.class_labels(data, target) for target in self.label_columns(data)}
+        fields = {target: field for target in each if (field := self.teacher_field(target)) is not None}
+        return RecordClasses(each, fields, self.temperature, self.soft_weight)
 
     def class_column(self, data: DataContext, target: str | None = None) -> str | None:
         if target is None:

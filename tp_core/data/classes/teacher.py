@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tp_core.data.classes.names import as_compared
-from tp_core.data.classes.options import TeacherField
+from tp_core.data.classes.teacher_field import TeacherField
 from tp_core.suggest import did_you_mean
 
 #: Largest difference of a sum of probabilities from 1: that of a few numbers with two digits.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from tp_core.metrics.facts import MetricFacts
+from tp_core.metrics.tables import TableFacts
 from tp_core.modules.targets.classification_options import ClassificationConfig
 from tp_core.options.base import Problem
 from tp_core.options.context import BuildContext
@@ -49,6 +50,9 @@ class ImageTextMatchingConfig(TargetConfig):
 
     def measures(self, context: BuildContext) -> Mapping[str, MetricFacts]:
         return {"accuracy": MetricFacts("high")}
+
+    def tables(self, context: BuildContext) -> Mapping[str, TableFacts]:
+        return self.classification(hidden_layer=True).tables(context)
 
     def compares(self, context: BuildContext) -> bool:
         """True if the target compares two streams; False if it reads one sequence."""

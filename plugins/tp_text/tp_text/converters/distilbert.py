@@ -71,7 +71,9 @@ class DistilBertConverterConfig(ConverterConfig):
     def to_spec(self, config: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         name = activation(config, "activation")
         heads = self.architectures[architecture]
-        pooled = {"pooling": "first", "activation": "relu", "dropout": config["seq_classif_dropout"]}
+        pooled: dict[str, Any] = {}
+        if {"cls", "choice"} & {*heads}:  # the key counts as read only for heads that have it
+            pooled = {"pooling": "first", "activation": "relu", "dropout": config["seq_classif_dropout"]}
         targets: list[Any] = []
         if "mlm" in heads:
             targets = [{"mlm": {"activation": name, "tie": config["tie_word_embeddings"]}}]

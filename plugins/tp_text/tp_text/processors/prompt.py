@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tp_core.data.classes.labels import RecordClasses
 from tp_core.data.fields import is_blank, required_text
 from tp_core.data.padding import lengths_of, padded, width_of
 from tp_core.errors import DataError, TPError
@@ -46,7 +45,7 @@ class PromptProcessor(TextProcessor):
         if config.template is None or not names:
             raise TPError(f"{PATH}: needs a template and the words of the classes (verbalizer)")
         self.template = Template(config.template)
-        self.classes = RecordClasses.of(config, data)
+        self.classes = config.record_labels(data)
         scoring = config.scoring or "masked"
         for problem in problems_with(tokenizer, self.template, names, scoring, self.max_length):
             raise TPError(f"{PATH}.{problem.option}: {problem.message}")
