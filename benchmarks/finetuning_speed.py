@@ -1,12 +1,13 @@
 """Fine-tuning speed on texts of real lengths: tp's training loop and the ``Trainer`` of transformers.
 
 Both sides fine-tune a sequence classifier of the same architecture on the same texts: batches of 32, at most 128
-tokens, padded to the longest text of the batch, AdamW, linear schedule with warm-up, clipping by norm 1, fp32 on this
-machine's CPU. The transformers side is ``Trainer`` with ``DataCollatorWithPadding`` and texts that are tokenized in
-advance; only its training loop is timed, from its first step to its last. The tp side is the trainer's loop with
-prepared rows: loading, collating, forward, backward, clipping, update, metrics. The sides alternate in blocks.
+tokens, padded to the longest text of the batch, AdamW, linear schedule with warm-up, clipping by norm 1, in fp32 or
+bf16 (autocast) on this machine's CPU. The transformers side is ``Trainer`` with ``DataCollatorWithPadding`` and texts
+that are tokenized in advance; only its training loop is timed, from its first step to its last. The tp side is the
+trainer's loop with prepared rows: loading, collating, forward, backward, clipping, update, metrics. The sides alternate
+in blocks.
 
-    python benchmarks/finetuning_speed.py TRAIN VOCAB [--models tiny mini] [--blocks 5] [--steps 30] [--group-by-length]
+    python benchmarks/finetuning_speed.py TRAIN VOCAB [--models tiny mini] [--precision fp32] [--group-by-length]
 
 TRAIN is a TSV file with the columns ``label`` and ``text_a``, such as that of ChnSentiCorp. VOCAB is a word-piece
 vocabulary. With ``--group-by-length``, both sides put texts of similar length into a batch. It needs ``accelerate``.
@@ -37,7 +38,7 @@ from pretraining_speed import tp_trainer
 from tp_core import load_spec
 
 
-def write_spec(folder: Path, model: str, train: Path, vocab: Path, steps: int, bucket: bool) -> Path:
+def write_spec(folder: Path, model: str, train: Path, vocab: Path, steps: int, precision: str, bucket: bool) -> Path:
     hidden, layers, heads = MODELS[model]
     path = folder / f"{model}.yaml"
     path.write_text(
@@ -56,6 +57,7 @@ data:
 train:
   steps: {steps}
   batch_size: 32
+  precision: {precision}
   clip_norm: 1.0
   optimizer: {{adamw: {{lr: 5e-5, weight_decay: 0.01}}}}
   schedule: {{linear: {{warmup: 0.1}}}}
@@ -79,7 +81,7 @@ class Clock(TrainerCallback):
 
 
 def transformers_side(
-    folder: Path, model: str, train: Path, vocab: Path, steps: int, grouped: bool
+    folder: Path, model: str, train: Path, vocab: Path, steps: int, precision: str, grouped: bool
 ) -> Callable[[], float]:
     hidden, layers, heads = MODELS[model]
     tokenizer = BertTokenizerFast(vocab=str(vocab), do_lower_case=True)
@@ -110,6 +112,7 @@ def transformers_side(
         save_strategy="no",
         report_to="none",
         use_cpu=True,
+        bf16=precision == "bf16",
         disable_tqdm=True,
         train_sampling_strategy="group_by_length" if grouped else "random",
     )
@@ -126,9 +129,9 @@ def transformers_side(
     return run
 
 
-def measure(model: str, train: Path, vocab: Path, blocks: int, steps: int, grouped: bool) -> None:
+def measure(model: str, train: Path, vocab: Path, blocks: int, steps: int, precision: str, grouped: bool) -> None:
     folder = scratch()
-    spec = load_spec(write_spec(folder, model, train, vocab, (blocks + 1) * steps, grouped))
+    spec = load_spec(write_spec(folder, model, train, vocab, (blocks + 1) * steps, precision, grouped))
     trainer = tp_trainer(spec, folder)
     batches = trainer.batches()
 
@@ -138,7 +141,10 @@ def measure(model: str, train: Path, vocab: Path, blocks: int, steps: int, group
             trainer.train_step(next(batches))
         return time.perf_counter() - start
 
-    sides = {"tp": ours, "transformers Trainer": transformers_side(folder, model, train, vocab, steps, grouped)}
+    sides = {
+        "tp": ours,
+        "transformers Trainer": transformers_side(folder, model, train, vocab, steps, precision, grouped),
+    }
     times: dict[str, list[float]] = {name: [] for name in sides}
     for block in range(blocks + 1):
         for name, side in sides.items():
@@ -146,7 +152,7 @@ def measure(model: str, train: Path, vocab: Path, blocks: int, steps: int, group
             if block:  # the first block is a warm-up
                 times[name].append(seconds)
     base = median(times["transformers Trainer"])
-    print(f"BERT-{model}, {torch.get_num_threads()} threads, fp32, medians of {blocks} blocks of {steps} steps")
+    print(f"BERT-{model}, {torch.get_num_threads()} threads, {precision}, medians of {blocks} blocks of {steps} steps")
     for name, values in times.items():
         samples = steps * 32 / median(values)
         print(f"  {name:<22} {samples:>8,.1f} texts/s   {base / median(values):5.2f} x transformers Trainer")
@@ -159,7 +165,8 @@ if __name__ == "__main__":
     parser.add_argument("--models", nargs="+", default=["tiny", "mini"])
     parser.add_argument("--blocks", type=int, default=5)
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--group-by-length", action="store_true")
     given = parser.parse_args()
     for name in given.models:
-        measure(name, given.train, given.vocab, given.blocks, given.steps, given.group_by_length)
+        measure(name, given.train, given.vocab, given.blocks, given.steps, given.precision, given.group_by_length)
