@@ -118,12 +118,12 @@ def draft(path: Path) -> Iterator[Path]:
     temporary files in it are removed first.
     """
     clear(path.parent)
-    while True:
-        temporary = temporary_name(path)
-        lock = temporary.with_name(temporary.name + _LOCK)
-        if _hold(lock):
-            break
-    try:
+    temporary = temporary_name(path)
+    lock = temporary.with_name(temporary.name + _LOCK)
+    try:  # a signal may raise while the lock is made; no other writer has its random name
+        while not _hold(lock):
+            temporary = temporary_name(path)
+            lock = temporary.with_name(temporary.name + _LOCK)
         yield temporary
     finally:
         for each in _parts(temporary):
@@ -203,5 +203,7 @@ def _hold(lock: Path, taken: bool = False) -> bool:
 def _release(lock: Path) -> None:
     with contextlib.suppress(OSError):
         lock.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        os.close(_held.pop(str(lock)))
+    descriptor = _held.pop(str(lock), None)
+    if descriptor is not None:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
