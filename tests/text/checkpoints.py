@@ -158,6 +158,12 @@ CASES = [
     Case("BertForNextSentencePrediction", "bert", bert_sizes, "nsp", segments=True),
     Case("BertForSequenceClassification", "bert", bert_sizes, "cls", segments=True, more={"num_labels": 3}),
     Case("BertForQuestionAnswering", "bert", bert_sizes, "qa", segments=True),
+    Case("BertForTokenClassification", "bert", bert_sizes, "tokens", segments=True, more={"num_labels": 5}),
+    Case("RobertaForTokenClassification", "roberta", roberta_sizes, "tokens", more={"classifier_dropout": 0.3}),
+    Case("XLMRobertaForTokenClassification", "xlm-roberta", roberta_sizes, "tokens", more={"num_labels": 3}),
+    Case("AlbertForTokenClassification", "albert", albert_sizes, "tokens", segments=True),
+    Case("DistilBertForTokenClassification", "distilbert", distilbert_sizes, "tokens", more={"num_labels": 3}),
+    Case("FNetForTokenClassification", "fnet", fnet_sizes, "tokens", segments=True),
     Case("BertForMultipleChoice", "bert", bert_sizes, "choice", segments=True, more={"classifier_dropout": 0.3}),
     Case("BertModel", "bert", bert_sizes, "states", segments=True),
     Case("RobertaForMaskedLM", "roberta", roberta_sizes, "mlm"),
@@ -304,6 +310,10 @@ def example(case: Case, model: Any, lengths: list[int], left: bool = False) -> E
     if case.kind in ("nsp", "cls"):
         theirs["labels"] = classes
         labels["sp" if case.kind == "nsp" else "cls"] = {"labels": classes}
+    if case.kind == "tokens":
+        drawn = tokens(*mask.shape, high=1000, seed=3) % model.config.num_labels
+        theirs["labels"] = drawn.masked_fill(mask == 0, IGNORE)
+        labels["token_cls"] = {"labels": theirs["labels"]}
     if case.kind == "qa":
         ends = {"start": torch.tensor(lengths) // 3, "end": torch.tensor(lengths) // 2}
         theirs |= {f"{end}_positions": place for end, place in ends.items()}

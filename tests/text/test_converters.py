@@ -62,6 +62,10 @@ def compare(model: Model, case: Case, found: Any, batch: Example, record: Record
             target: Any = model.targets[name]
             key = key or "seq_relationship_logits"
             check(record, **{name: (target.class_logits(model.encode(batch.ours)), found[key])})
+    if case.kind == "tokens":
+        token_logits: Any = model.targets["token_cls"].token_logits  # type: ignore[union-attr]
+        own, _ = token_logits(model.encode(batch.ours), batch.ours)
+        check(record, logits=(real(own, batch.mask), real(found.logits, batch.mask)))
     if case.kind == "qa":
         theirs = torch.stack([found.start_logits, found.end_logits], dim=1)
         span_logits: Any = model.targets["qa"].span_logits  # type: ignore[union-attr]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 #: Values of ``architectures`` whose heads do not use the pooler.
-_UNPOOLED = (["FNetForMaskedLM"], ["FNetForQuestionAnswering"])
+_UNPOOLED = (["FNetForMaskedLM"], ["FNetForQuestionAnswering"], ["FNetForTokenClassification"])
 
 
 class FNetConverterConfig(BertFamilyConfig):
