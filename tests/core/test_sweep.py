@@ -23,7 +23,7 @@ def jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 def ended(process: runs.Run, status: int) -> str:
-    """What a sweep said, which must end with a status. Each of its runs is a new interpreter, which takes its time."""
+    """The output of a sweep, which must end with a status. Each of its runs starts a new interpreter."""
     found = process.wait(300)
     assert found == status, process.said()
     return process.said()

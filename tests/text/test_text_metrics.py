@@ -19,7 +19,6 @@ from tests.text.vocabularies import BERT, lines
 from tp_core import SpecError, TPError, evaluate, load_model, load_spec, train
 from tp_core.data.sampling.order import EVALUATION, generator
 from tp_core.inference.generate import generate
-from tp_text.processors.translation_options import TranslationProcessorConfig
 from tp_text.scoring.texts import TEXT_METRICS, TextScores
 
 ALL = ["bleu", "chrf", "rouge1", "rouge2", "rougeL", "exact_match"]
@@ -48,7 +47,7 @@ def pairs(text: str, count: int, seed: int = 0) -> tuple[list[str], list[str]]:
 )
 def test_batches_add_up_to_the_metric_of_the_corpus(text: str, tokenize: Any) -> None:
     found, wanted = pairs(text, 60)
-    scores = TextScores(TranslationProcessorConfig(metrics=ALL, metric_tokenize=tokenize))
+    scores = TextScores(ALL, tokenize)
     totals: dict[str, list[Any]] = {}
     for start, end in ((0, 1), (1, 20), (20, 60)):
         for name, state in scores(found[start:end], wanted[start:end]).items():
@@ -67,11 +66,11 @@ def test_batches_add_up_to_the_metric_of_the_corpus(text: str, tokenize: Any) ->
 
 
 def test_chinese_characters_are_words_of_rouge() -> None:
-    own = TextScores(TranslationProcessorConfig(metrics=["rouge1", "rougeL"], metric_tokenize="zh"))
+    own = TextScores(["rouge1", "rougeL"], "zh")
     ((one, _), (longest, _)) = own(["经济危机加深 ABC"], ["危机经济加深 abc"]).values()
     assert one == 1.0  # the same seven words: six characters and abc
     assert longest == pytest.approx(5 / 7)
-    without = TextScores(TranslationProcessorConfig(metrics=["rouge1"]))
+    without = TextScores(["rouge1"])
     assert without(["经济危机"], ["经济危机"])["rouge1"] == (0.0, 1)  # rouge-score's own words are Latin
 
 

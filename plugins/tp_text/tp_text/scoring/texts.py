@@ -15,8 +15,6 @@ from tp_core.metrics.facts import MetricFacts
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tp_text.scoring.texts_options import TextMetricOptions
-
 #: The characters of a word, and Chinese and Japanese characters, which are words of their own.
 _WORDS = re.compile(
     "[\u2e80-\u2fdf\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
@@ -61,11 +59,12 @@ class TextScores:
     """The states of the metrics of some texts.
 
     Args:
-        options: the metrics, and the words of BLEU and ROUGE.
+        metrics: names of metrics, from :data:`TEXT_METRICS`.
+        tokenize: words of BLEU, as in sacrebleu; with zh and char, ROUGE also counts Chinese characters as words.
     """
 
-    def __init__(self, options: TextMetricOptions) -> None:
-        self.metrics, self.tokenize = options.metrics, options.metric_tokenize
+    def __init__(self, metrics: Sequence[str], tokenize: str = "13a") -> None:
+        self.metrics, self.tokenize = metrics, tokenize
         self._rouge: Any = None
 
     def __call__(self, found: Sequence[str], wanted: Sequence[str]) -> dict[str, tuple[Any, ...]]:

@@ -38,7 +38,7 @@ class ComparesTexts(Processor):
 
     def score(self, predictions: list[dict[str, Any]], samples: list[list[Sample]]) -> dict[str, tuple[Any, ...]]:
         if self._scores is None:
-            self._scores = TextScores(self.text_metrics)
+            self._scores = TextScores(self.text_metrics.metrics, self.text_metrics.metric_tokenize)
         return self._scores(
             [each["text"] for each in predictions], [bytes(sample[REFERENCE]).decode() for (sample,) in samples]
         )
