@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,13 +67,13 @@ class MultipleChoiceProcessor(TextProcessor):
     def read_ahead(self) -> int:
         return 512
 
+    @abstractmethod
     def questions(self, record: Record, labelled: bool) -> list[Question]:
         """The questions of a record.
 
         Raises:
             DataError: the record lacks something, or the label names none of the choices.
         """
-        raise NotImplementedError
 
     # -- rows --------------------------------------------------------------------------------------------------
 
