@@ -1,5 +1,6 @@
 """Base of the options of processors that read labels of records. Torch-free."""
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tp_core.options.context import DataContext
@@ -16,9 +17,9 @@ class LabelOptions(ProcessorConfig):
     label_kind: ClassVar[str] = ""
     optional_fields: ClassVar[frozenset[str]] = frozenset({"label"})
 
+    @abstractmethod
     def record_labels(self, data: DataContext) -> "RecordLabels[Any]":
         """The reader of the records' labels."""
-        raise NotImplementedError
 
     def label_names(self) -> list[str] | None:
         """The names of the classes, or of the outputs, that all targets share, in order; None without names."""
