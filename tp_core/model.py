@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tp_core.errors import TPError
 from tp_core.interfaces import (
+    ONLY,
     Batch,
     Decoder,
     Embedding,
@@ -28,6 +29,7 @@ from tp_core.interfaces import (
 from tp_core.local.trust import trusting
 from tp_core.metrics.facts import no_mean, ratio
 from tp_core.model_output import ModelOutput, detached, together
+from tp_core.model_readers import for_readers
 from tp_core.model_weights import ModelWeights
 from tp_core.modules.build import built
 from tp_core.modules.embeddings.component import EmbeddingComponent
@@ -117,16 +119,20 @@ class Model(ModelWeights):
 
     # -- forward -----------------------------------------------------------------------------------------------
 
-    def encode(self, batch: Batch, kv_cache: KVCache | None = None) -> Features:
+    def encode(
+        self, batch: Batch, kv_cache: KVCache | None = None, readers: Mapping[str, Target] | None = None
+    ) -> Features:
         """Features of a batch: the final sequence of every stream, or the decoder's.
 
         Args:
             kv_cache: cache of the positions before the batch, to which the batch's positions are added. It belongs to
                 the decoder's side, or to the encoder's if there is no decoder. With a decoder, the source is only read
                 in the first call. A ``causal_with_prefix`` prefix must be part of the first call.
+            readers: targets by name, if nothing but these will read the features. States of positions that none of
+                them reads (:meth:`Target.read_positions`) may then be zero.
         """
         if self.decoder is None:
-            return self.encode_source(batch, kv_cache)
+            return self.encode_source(batch, kv_cache, readers)
         features = (
             self.encode_source(batch) if kv_cache is None or kv_cache.memory is None else Features(kv_cache.memory)
         )
@@ -137,21 +143,28 @@ class Model(ModelWeights):
         if self.target_embedding is not None:
             if batch.target is None:
                 raise TPError("the batch has no target side for the model's decoder; tp generate writes one")
-            target = self.target_embedding(batch.target, kv_cache)
+            target = for_readers(self.target_embedding(batch.target, kv_cache), batch, ONLY, readers)
         decoded = self.decoder(target, memory, kv_cache)
         return replace(features, sequence=decoded, memory=memory)
 
-    def encode_source(self, batch: Batch, kv_cache: KVCache | None = None) -> Features:
+    def encode_source(
+        self, batch: Batch, kv_cache: KVCache | None = None, readers: Mapping[str, Target] | None = None
+    ) -> Features:
         """Features of a batch's source side only: the final sequence of its streams, or of the encoder."""
         if not len(self.streams):
-            return Features(self.encoder(self.embedding(batch.inputs, kv_cache), kv_cache))
+            sequence = for_readers(self.embedding(batch.inputs, kv_cache), batch, ONLY, readers)
+            return Features(self.encoder(sequence, kv_cache))
         sequences = {}
         # Not the module's items(): they return a stream that two names share only once.
         for name in self.spec.model.streams:
             stream = self.streams[key_of(name)]
             assert isinstance(stream, Stream)
             if name in batch.source:  # a data set may feed only some streams
-                sequences[name] = stream.encoder(stream.embedding(batch.source[name]))
+                sequence = stream.embedding(batch.source[name])
+                if readers is not None and self.fusion is None:  # a fusion reads all positions
+                    own = {each: target for each, target in readers.items() if self.reads.get(each, name) == name}
+                    sequence = for_readers(sequence, batch, name, own)
+                sequences[name] = stream.encoder(sequence)
         if self.fusion is not None:
             sequences = self.fusion(sequences)
         return Features(next(iter(sequences.values())), streams=sequences)
@@ -177,7 +190,7 @@ class Model(ModelWeights):
             tables: True to add the states of the targets' tables.
         """
         if predict or tables:
-            features = self.encode(batch)
+            features = self.encode(batch, readers=self.active(batch))
             found = self.losses_of(features, batch, denominators)
             if predict:
                 found.predictions = self.predictions_of(features, batch)
@@ -226,7 +239,7 @@ class Model(ModelWeights):
 
     def _outputs(self, batch: Batch) -> dict[str, TargetOutput]:
         """The outputs of the batch's targets."""
-        features = self.encode(batch)
+        features = self.encode(batch, readers=self.active(batch))
         return {name: target(self.view(features, name), batch) for name, target in self.active(batch).items()}
 
     def _outputs_apart(self, batch: Batch) -> tuple[Tensor, dict[str, TargetOutput]]:
@@ -253,7 +266,7 @@ class Model(ModelWeights):
 
     def predict(self, batch: Batch) -> list[dict[str, Any]]:
         """The predictions of the batch's targets, per sample, keyed by target if there are several."""
-        return self.predictions_of(self.encode(batch), batch)
+        return self.predictions_of(self.encode(batch, readers=self.active(batch)), batch)
 
     def predictions_of(self, features: Features, batch: Batch) -> list[dict[str, Any]]:
         """Like :meth:`predict`, for features that :meth:`encode` made from the batch."""

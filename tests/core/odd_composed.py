@@ -37,6 +37,13 @@ class MeanSoFar(Mixer):
         return self.output(prepared @ keys / prepared.sum(dim=-1, keepdim=True)), None
 
 
+class OtherPositions(MeanSoFar):
+    def forward_at(
+        self, states: Tensor, positions: Tensor, prepared: Tensor, carried: Tensor | None = None
+    ) -> Tensor | None:
+        return self(states, prepared)[0][:, -positions.shape[1] :]
+
+
 class IgnoresMask(MeanSoFar):
     def prepare(self, run: StackPass) -> Tensor:
         whole = super().prepare(run)

@@ -45,6 +45,12 @@ class ShortensConfig(MeanSoFarConfig):
     implementation: ClassVar[str] = "tests.core.odd_composed:Shortens"
 
 
+class OtherPositionsConfig(MeanSoFarConfig):
+    """Computes the wrong positions if only some are needed."""
+
+    implementation: ClassVar[str] = "tests.core.odd_composed:OtherPositions"
+
+
 class SpareWeightConfig(FeedForwardConfig):
     """A layer with a weight that nothing uses."""
 

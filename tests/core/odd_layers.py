@@ -236,6 +236,11 @@ class _Classes(Target):
         return TargetOutput(loss, self.denominator(batch))
 
 
+class ReadsMore(_Classes):
+    def read_positions(self, sequence: Sequence, batch: Batch, stream: str) -> Tensor | None:
+        return sequence.pooled_position("first")
+
+
 class MeanLoss(_Classes):
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         output = super().forward(features, batch)

@@ -213,6 +213,10 @@ class _TargetConfig(TargetConfig):
         return _layer(self)(context.hidden_size)
 
 
+class ReadsMoreConfig(_TargetConfig):
+    """Reads more positions than it says."""
+
+
 class MeanLossConfig(_TargetConfig):
     """Gives the mean of the losses instead of their sum."""
 

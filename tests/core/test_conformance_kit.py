@@ -106,6 +106,7 @@ def test_other_modules_that_keep_the_contracts_conform(config: Any) -> None:
         ("UnevenColumns", "the columns of the metric 'spearman' have [3, 4] rows"),
         ("RanksBatches", "its rows must come from the samples, without padding"),
         ("WrongDenominator", "denominator() says 3 and forward() 4"),
+        ("ReadsMore", "leaves out positions on which its loss depends"),
         ("ProjectsWrong", "a vector has the shape (3, 3); embeds() says (3, 4)"),
         (
             "NoProjection",
@@ -151,6 +152,7 @@ def test_parts_of_layers_conform(kind: str, name: str, options: dict[str, Any]) 
         ("SeesTheFuture", "provides causal states, but a state depends on later positions"),
         ("ForgetsEarlier", "read in pieces with a cache, a sample's states differ by"),
         ("Shortens", "the states have the shape (2, 11, 24); expected the shape of the input, (2, 12, 24)"),
+        ("OtherPositions", "forward_at() of a mixer must give the states that forward() gives"),
         ("SpareWeight", "encoder.layers.0.feed_forward.spare.weight gets no gradient"),
         ("SinglePrecision", "the states are torch.float32; expected the type of the input, torch.float64"),
         ("NoContext", "odd_composed:NoContext is built with (options, BuildContext) but takes"),

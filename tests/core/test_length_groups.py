@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +34,22 @@ def test_groups_have_every_row_once_and_hold_its_length() -> None:
         assert max(LENGTHS[row] for row in index) <= length
 
 
+def test_lengths_of_groups_are_those_with_the_fewest_positions() -> None:
+    found = length_groups(sequence())
+    assert found is not None
+    rounded = sorted(-(-length // 8) * 8 for length in LENGTHS)
+    cuts = [(*chosen, 12) for count in range(4) for chosen in itertools.combinations(range(1, 12), count)]
+    costs = [sum((end - start) * rounded[end - 1] for start, end in zip((0, *ends), ends)) for ends in cuts]
+    assert sum(len(index) * length for index, length in found) == min(costs)
+
+
+def test_groups_in_half_precision_have_few_shapes() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        found = length_groups(sequence())
+    assert found is not None
+    assert all(len(index) % 3 == 0 and length in (16, 32, 40) for index, length in found)
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -40,7 +57,7 @@ def test_groups_have_every_row_once_and_hold_its_length() -> None:
         sequence(left=True),
         replace(sequence(), mask=None),
         replace(sequence(), published={"positions": torch.zeros(12, 1)}),
-        sequence([3, 40, 5]),  # too few rows
+        sequence([3]),
     ],
 )
 def test_batches_that_gain_nothing_or_cannot_be_cut_stay_whole(given: Sequence) -> None:

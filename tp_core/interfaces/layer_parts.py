@@ -98,6 +98,22 @@ class Mixer(Module, ABC):
             The new states, and the ``carried`` of the next layer's mixer, or None.
         """
 
+    def forward_at(
+        self, states: Tensor, positions: Tensor, prepared: Any, carried: Tensor | None = None
+    ) -> Tensor | None:
+        """The new states at some positions, (batch, number, hidden), in the last layer of a stack.
+
+        It is for mixers that compute some positions faster than all. By default it returns None; the layer then calls
+        :meth:`forward`.
+
+        Args:
+            states: (batch, length, hidden), those of all positions.
+            positions: (batch, number) int64.
+            prepared: as in :meth:`forward`.
+            carried: as in :meth:`forward`.
+        """
+        return None
+
 
 class FeedForward(Module, ABC):
     """The part of a transformer layer that maps each position separately.

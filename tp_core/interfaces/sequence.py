@@ -19,6 +19,8 @@ class Sequence:
         states: (batch, length, hidden).
         mask: (batch, length), True where real; None when every position is real, so that attention can use the
             fastest kernel. An embedding that changes the length changes the mask too.
+        read_positions: (batch, number) int64, the only positions whose final states are read later; None if all may be.
+            The model sets it for the last encoder or decoder, which may compute other final states or leave them zero.
         padded_behind: True if all padding is on the right, so that causal attention needs no mask. Code that changes
             the mask sets this to False.
         prefix_lengths: (batch,) length of the prefix, padding on the left included, that every position may see under
@@ -34,6 +36,7 @@ class Sequence:
     document_ids: Tensor | None = None
     positions: Tensor | None = None
     published: Mapping[str, Tensor] = field(default_factory=dict)
+    read_positions: Tensor | None = None
     padded_behind: bool = False
 
     @classmethod
@@ -80,9 +83,23 @@ class Sequence:
 
     def select(self, index: Tensor) -> Sequence:
         """The sequence with the samples at ``index``, (new batch,), in this order."""
-        per_sample = ("states", "mask", "prefix_lengths", "document_ids", "positions")
+        per_sample = ("states", "mask", "prefix_lengths", "document_ids", "positions", "read_positions")
         values = {name: value for name in per_sample if (value := getattr(self, name)) is not None}
-        return replace(self, **{name: v if len(v) == 1 < len(self.states) else v[index] for name, v in values.items()})
+        shared = {name for name, value in values.items() if len(value) == 1 < len(self.states)}
+        return replace(self, **{name: v.index_select(0, index) for name, v in values.items() if name not in shared})
+
+    def pooled_position(self, how: str) -> Tensor | None:
+        """The position that a pooling reads, (batch, 1) int64; None for a pooling that reads all real positions."""
+        if how not in ("first", "last"):
+            return None
+        rows, length = self.states.shape[:2]
+        if self.mask is None:
+            place = 0 if how == "first" else length - 1
+            return torch.full((rows, 1), place, dtype=torch.int64, device=self.states.device)
+        if how == "first":
+            return self.mask.to(torch.uint8).argmax(dim=1, keepdim=True)
+        index = torch.arange(length, device=self.states.device)
+        return torch.where(self.mask, index, 0).amax(dim=1, keepdim=True)
 
     def pooled(self, how: str) -> Tensor:
         """One vector per sample, (batch, hidden), pooled over the real positions.
@@ -93,14 +110,10 @@ class Sequence:
         states = self.states
         if how == "first" and self.mask is None:
             return states[:, 0]
+        place = self.pooled_position(how)
+        if place is not None:
+            return states[torch.arange(states.shape[0], device=states.device), place.squeeze(1)]
         mask = self.real()
-        if how == "first":
-            first = mask.to(torch.uint8).argmax(dim=1)
-            return states[torch.arange(states.shape[0], device=states.device), first]
-        if how == "last":
-            index = torch.arange(states.shape[1], device=states.device)
-            last = torch.where(mask, index, 0).amax(dim=1)
-            return states[torch.arange(states.shape[0], device=states.device), last]
         if how == "mean":
             weights = mask.unsqueeze(-1).to(states.dtype)
             return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)

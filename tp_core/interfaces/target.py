@@ -91,6 +91,22 @@ class Target(Module, ABC):
     def forward(self, features: Features, batch: Batch) -> TargetOutput:
         """Loss and metrics of a batch that has labels."""
 
+    def read_positions(self, sequence: Sequence, batch: Batch, stream: str) -> Tensor | None:
+        """The only positions of the final sequence that the target reads, such as the first one.
+
+        The last layer of a transformer computes nothing for positions that no target of the batch reads; their states
+        are zero. Positions may be repeated. They must suffice for all other methods of the target, except those
+        without a batch.
+
+        Args:
+            sequence: the sequence before the last encoder or decoder, whose positions are those of the final one.
+            stream: name of the stream; empty for the only one.
+
+        Returns:
+            (batch, number) int64, or None if the target may read all positions.
+        """
+        return None
+
     def labelled_rows(self, batch: Batch) -> Tensor:
         """Number of rows of :meth:`logits` that have a label, a float scalar; by default the denominator.
 

@@ -9,10 +9,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from tp_core.interfaces import Batch, Features, Inputs, KVCache, Sequence, Target
+from tp_core.interfaces import Batch, Features, Inputs, KVCache, Sequence, Target, TargetOutput
 from tp_core.metrics.facts import MetricFacts
 from tp_core.metrics.tables import TableFacts
 from tp_core.model import Model
+from tp_core.model_readers import for_readers
 from tp_core.modules.embeddings.component import EmbeddingComponent
 from tp_core.modules.targets.vectors import vector_of
 from tp_core.spec.context import context_of
@@ -224,6 +225,59 @@ def check_losses(model: Model, lengths: list[int], independent: bool, tolerance:
             f"{output.loss_sum.item():g}; loss_sum of '{name}' must be a sum, not a mean"
         )
         metrics.check_adding_up(output.metrics, [part.metrics for part in each], measured[name], tolerance)
+
+
+class _Reader(Target):
+    """A target that reads the first two positions."""
+
+    def denominator(self, batch: Batch) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, features: Features, batch: Batch) -> TargetOutput:
+        raise NotImplementedError
+
+    def read_positions(self, sequence: Sequence, batch: Batch, stream: str) -> Tensor:
+        return torch.arange(2, device=sequence.states.device).expand(len(sequence.states), -1)
+
+
+def check_some_positions(model: Model, lengths: list[int], tolerance: float) -> None:
+    """Check that states are the same if the module is told that only some positions will be read."""
+    batch = random_batch(model, lengths)
+    whole = sequences_of(run(model, batch))
+    with torch.no_grad(), explained("the forward pass for some positions"):
+        some = sequences_of(model.encode(batch, readers={"": _Reader()}))
+    for name, sequence in whole.items():
+        worst = (sequence.states[:, :2] - some[name].states[:, :2]).abs().max().item()
+        assert worst <= tolerance, (
+            f"{name} differs by {worst:.2g} at positions that are read, if others are not; forward_at() of a mixer "
+            "must give the states that forward() gives"
+        )
+
+
+def check_read_positions(model: Model, lengths: list[int]) -> None:
+    """Check that the outputs of a target do not depend on positions that its ``read_positions()`` leaves out."""
+    batch = random_batch(model, lengths)
+    features = run(model, batch)
+    for name, target in model.named_targets().items():
+        own = model.view(features, name)
+        changed, streams = _unread(own.sequence, target, batch, next(iter(own.streams), "")), {}
+        for stream, sequence in own.streams.items():
+            streams[stream] = _unread(sequence, target, batch, stream)
+        with torch.no_grad():
+            whole, some = target(own, batch), target(replace(own, sequence=changed, streams=streams), batch)
+        assert torch.allclose(whole.loss_sum, some.loss_sum, rtol=1e-4, atol=1e-4), (
+            f"read_positions() of '{name}' leaves out positions on which its loss depends: {whole.loss_sum.item():g} "
+            f"with their states, {some.loss_sum.item():g} with zeros"
+        )
+
+
+def _unread(sequence: Sequence, target: Target, batch: Batch, stream: str) -> Sequence:
+    """The sequence with zeros at the positions that the target does not read."""
+    read = for_readers(sequence, batch, stream, {target.name: target}).read_positions
+    if read is None:
+        return sequence
+    kept = torch.zeros_like(sequence.real()).scatter(1, read, True)
+    return sequence.with_states(sequence.states * kept.unsqueeze(-1))
 
 
 def _measures(model: Model) -> dict[str, Mapping[str, MetricFacts]]:

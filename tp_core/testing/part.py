@@ -81,9 +81,12 @@ def _check_kind(kind: str, model: Model, lengths: list[int], independent: bool, 
 
     if kind == "target":
         features.check_losses(model, lengths, independent, tolerance)
+        features.check_read_positions(model, lengths)
         features.check_vectors(model, lengths)
         features.check_predictions(model, lengths)
         return
+    if kind != "embedding":
+        features.check_some_positions(model, lengths, tolerance)
     spec = model.spec
     context = context_of(spec, side="target")
     after = spec.model.decoder or next(iter(spec.model.streams.values())).encoder

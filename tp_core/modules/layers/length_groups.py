@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,12 +13,24 @@ from torch.nn import functional as F
 
 from tp_core.interfaces import Sequence
 
-#: Minimum number of rows in a group, maximum number of groups, and the share of positions that groups must save.
-_ROWS, _GROUPS, _SAVED = 4, 4, 0.1
+#: Maximum number of groups, and of different lengths that groups may have.
+_GROUPS, _LENGTHS = 4, 32
+
+#: Lengths of groups are multiples of this number; in half precision, of the second. There, kernels are made for each
+#: shape of a matrix at its first use, so that few different shapes are faster than a little less padding.
+_STEP, _COARSE_STEP = 8, 16
+
+#: In half precision, groups consist of whole parts of the batch, of which there are this number.
+_PARTS = 4
+
+#: The share of all positions that a further group must save, since more groups mean smaller matrices.
+_SAVED = 0.01
 
 
 def length_groups(sequence: Sequence) -> list[tuple[Tensor, int]] | None:
-    """Groups of rows, as indices of the rows and the length of the longest, rounded up to a multiple of 8.
+    """Groups of rows, as indices of the rows and the length of the longest, rounded up.
+
+    The lengths of the groups are those for which the layers compute the fewest positions.
 
     None if grouping is not worth it or not possible: if there is little padding, if padding is not on the right, if
     other modules publish values about the positions, or if the states are not on a CPU. There, reading lengths would
@@ -26,29 +40,60 @@ def length_groups(sequence: Sequence) -> list[tuple[Tensor, int]] | None:
     if mask is None or sequence.published or states.device.type != "cpu" or torch.compiler.is_compiling():
         return None
     rows, width = mask.shape
-    count = min(_GROUPS, rows // _ROWS)
-    if count < 2 or not bool((mask[:, 1:] <= mask[:, :-1]).all()):
+    if rows < 2 or not bool((mask[:, 1:] <= mask[:, :-1]).all()):
         return None
     lengths, order = mask.sum(dim=1).sort(stable=True)
-    groups = []
-    for part, index in zip(lengths.tensor_split(count), order.tensor_split(count)):
-        groups.append((index, min(width, max(8, -(-int(part[-1]) // 8) * 8))))
-    if sum(len(index) * length for index, length in groups) > (1 - _SAVED) * rows * width:
-        return None
-    return groups
+    half = states.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
+    rounded = _COARSE_STEP if half else _STEP
+    step = rounded * math.ceil(width / (rounded * _LENGTHS))
+    longest = [min(width, step * max(1, math.ceil(length / step))) for length in lengths.tolist()]
+    ends = _best_ends(longest, math.ceil(rows / _PARTS) if half else 1)
+    starts = [0, *ends]
+    return [(order[start:end], longest[end - 1]) for start, end in zip(starts, ends)] if len(ends) > 1 else None
+
+
+def _best_ends(lengths: list[int], unit: int) -> list[int]:
+    """The ends of the groups for which the layers compute the fewest positions.
+
+    Args:
+        lengths: the rounded lengths of all rows, in ascending order.
+        unit: all ends but the last are multiples of it.
+    """
+    rows = len(lengths)
+    ends = [*range(unit, rows, unit), rows]
+    # Rows of the same length stay together.
+    ends = [end for end, after in itertools.pairwise(ends) if lengths[end - 1] < lengths[after - 1]] + [rows]
+    fine = _SAVED * rows * lengths[-1]
+    # For each end: the lowest cost of the rows up to it, and the ends of the groups that have this cost.
+    best: dict[int, tuple[float, list[int]]] = {0: (0.0, [])}
+    found = []
+    for _ in range(_GROUPS):
+        following = {}
+        for end in ends:
+            size = lengths[end - 1]
+            costs = [(cost + (end - start) * size + fine, start) for start, (cost, _) in best.items() if start < end]
+            if costs:
+                cost, start = min(costs)
+                following[end] = (cost, [*best[start][1], end])
+        best = following
+        found += [best[rows]] if rows in best else []
+    return min(found)[1]
 
 
 def in_groups(sequence: Sequence, groups: list[tuple[Tensor, int]], run: Callable[[Sequence], Tensor]) -> Tensor:
     """Run layers on each group of rows, and put the states together.
 
     Args:
-        run: states of a sequence → (batch, length, size). A row's states must not depend on other rows or on padding.
+        run: a sequence → new states, (batch, length, size), or (batch, number, size) if it has ``read_positions``. A
+            row's states must not depend on other rows or on padding.
 
     Returns:
-        (batch, length, size), with zeros behind the longest row of each group.
+        (batch, length, size), with zeros behind the longest row of each group; or (batch, number, size).
     """
-    width = sequence.states.shape[1]
-    found = [F.pad(run(_cut(sequence.select(index), length)), (0, 0, 0, width - length)) for index, length in groups]
+    found = [run(_cut(sequence.select(index), length)) for index, length in groups]
+    if sequence.read_positions is None:
+        width = sequence.states.shape[1]
+        found = [F.pad(states, (0, 0, 0, width - states.shape[1])) for states in found]
     order = torch.cat([index for index, _ in groups])
     places = torch.empty_like(order)
     places[order] = torch.arange(len(order))

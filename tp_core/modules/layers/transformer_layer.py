@@ -11,6 +11,7 @@ from tp_core.interfaces.kv_cache import KVCache
 from tp_core.interfaces.layer_parts import FeedForward, Mixer
 from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import dropout
+from tp_core.modules.layers.positions_read import states_at
 from tp_core.modules.layers.scale import LayerScale
 from tp_core.modules.layers.transformer_options import LayerOptions
 from tp_core.modules.mixers.attention import CrossAttention
@@ -119,6 +120,7 @@ class TransformerLayer(nn.Module):
         carried: Tensor | None = None,
         memory: Any = None,
         kv_cache: LayerCache = None,
+        read_positions: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """States (batch, length, hidden) → new states of the same shape, and a value for the next layer's mixer.
 
@@ -128,12 +130,21 @@ class TransformerLayer(nn.Module):
             carried: the second result of the previous layer.
             memory: states to attend to, and their mask (:class:`CrossAttention`).
             kv_cache: the cache and the number of this layer, which is part of the names of its entries.
+            read_positions: (batch, number) to compute the new states of these positions only, (batch, number, hidden).
         """
         own = beside = None
         if kv_cache is not None:
             own, beside = (kv_cache[0].entry(f"{each}{kv_cache[1]}") for each in _ENTRIES)
         normal = self.mixer_residual.before(states)
-        mixed, carried = mixed_states(states, self.mixer, self.mixer(normal, prepared, carried, own))
+        mixed = None
+        if read_positions is not None:
+            mixed = self.mixer.forward_at(normal, read_positions, prepared, carried)
+        if mixed is None:
+            mixed, carried = mixed_states(states, self.mixer, self.mixer(normal, prepared, carried, own))
+            mixed = mixed if read_positions is None else states_at(mixed, read_positions)
+        if read_positions is not None:
+            states, normal = states_at(states, read_positions), states_at(normal, read_positions)
+            mixed = of_shape(states, self.mixer, mixed)
         if self.parallel:
             update = of_shape(states, self.feed_forward, self.feed_forward(normal))
             return self.feed_forward_residual.add(self.mixer_residual.add(states, mixed), update), carried

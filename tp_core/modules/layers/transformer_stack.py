@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tp_core.interfaces import Module, Sequence
@@ -15,6 +15,7 @@ from tp_core.modules.build import built
 from tp_core.modules.layers.length_groups import in_groups, length_groups
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import visible_memory
+from tp_core.modules.layers.positions_read import states_among, whole, worth_reading
 from tp_core.modules.layers.shared_parts import SharedParts
 from tp_core.modules.layers.transformer_layer import TransformerLayer
 from tp_core.modules.layers.transformer_options import LayerOptions, TransformerOptions
@@ -60,17 +61,22 @@ class TransformerStack(Module):
 
     def run(self, sequence: Sequence, memory: Sequence | None = None, kv_cache: KVCache | None = None) -> Sequence:
         """States (batch, length, input_size) → (batch, length, hidden_size)."""
+        sequence = worth_reading(sequence) if self.options.num_layers and kv_cache is None else whole(sequence)
         alone = memory is None and kv_cache is None and not any(layer.mixer.reads_padding for layer in self._layers())
         groups = length_groups(sequence) if alone else None
         if groups is not None:
-            states = in_groups(sequence, groups, lambda part: self._run(part, None, None).states)
-            return sequence.with_states(states)
-        return self._run(sequence, memory, kv_cache)
+            states = in_groups(sequence, groups, lambda part: self._run(part, None, None))
+        else:
+            states = self._run(sequence, memory, kv_cache)
+        if sequence.read_positions is not None:
+            states = states_among(states, sequence.read_positions, sequence.states.shape[1])
+        return sequence.with_states(states)
 
     def _layers(self) -> list[TransformerLayer]:
         return [cast(TransformerLayer, layer) for layer in self.layers]
 
-    def _run(self, sequence: Sequence, memory: Sequence | None, kv_cache: KVCache | None) -> Sequence:
+    def _run(self, sequence: Sequence, memory: Sequence | None, kv_cache: KVCache | None) -> Tensor:
+        """(batch, length, hidden_size), or (batch, number, hidden_size) if the sequence has ``read_positions``."""
         states = sequence.states if self.projection is None else self.projection(sequence.states)
         run = self.shared.begin(sequence.with_states(states), kv_cache)
         layers = self._layers()
@@ -79,12 +85,15 @@ class TransformerStack(Module):
         carried = None
         for number in range(self.options.num_layers):
             own = number % len(layers)
-            given = (states, prepared[self.alike[own]], carried, beside)
+            cache = None if kv_cache is None else (kv_cache, number)
+            read = sequence.read_positions if number == self.options.num_layers - 1 else None
+            given = (states, prepared[self.alike[own]], carried, beside, cache, read)
             if self.checkpoint_activations and self.training:
                 states, carried = checkpoint(layers[own], *given, use_reentrant=False)
             else:
-                states, carried = layers[own](*given, None if kv_cache is None else (kv_cache, number))
-        return sequence.with_states(self.norm(states))
+                states, carried = layers[own](*given)
+        normal: Tensor = self.norm(states)
+        return normal
 
     def residual_scales(self) -> Iterator[tuple[nn.Parameter, float]]:
         if self.options.scale_residual_init:

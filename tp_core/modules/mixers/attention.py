@@ -18,6 +18,7 @@ from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import draws_cheaply, dropout
 from tp_core.modules.layers.linear import KeylessBias, Linear
 from tp_core.modules.layers.mask import combine, visible
+from tp_core.modules.layers.positions_read import mask_at
 from tp_core.modules.mixers.attention_options import AttentionConfig
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import HeadFacts
@@ -151,6 +152,26 @@ class SelfAttention(Attention):
         self, states: Tensor, prepared: Prepared, carried: Tensor | None = None, kv_cache: CacheEntry | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """States (batch, length, hidden) → the same shape; and the scores if ``residual`` is set, else None."""
+        queries, keys, values, mask = self._heads(states, prepared, kv_cache)
+        if not self.config.residual:
+            return self.merge(self.mix(queries, keys, values, mask, prepared.causal)), None
+        scores = self.scores(queries, keys, mask if carried is None else carried, single=True)
+        return self.merge(self.weighted(scores, values)), scores
+
+    def forward_at(
+        self, states: Tensor, positions: Tensor, prepared: Prepared, carried: Tensor | None = None
+    ) -> Tensor | None:
+        if self.config.residual:
+            return None
+        queries, keys, values, mask = self._heads(states, prepared)
+        places = positions[:, None, :, None].expand(-1, self.heads, -1, self.size)
+        mask = mask_at(mask, prepared.causal, positions, keys.shape[2])
+        return self.merge(self.mix(queries.gather(2, places), keys, values, mask))
+
+    def _heads(
+        self, states: Tensor, prepared: Prepared, kv_cache: CacheEntry | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Queries, keys and values, (batch, heads or groups, length, size), and the mask with this layer's bias."""
         rows = self.qkv(states).unflatten(-1, (self.groups, -1, self.size)).permute(0, 2, 3, 1, 4)
         # The gradient of a split is one concatenation; three slices would need three sums of whole tensors.
         parts = torch.split(rows, [self.heads // self.groups, 1, 1], dim=2)
@@ -160,11 +181,7 @@ class SelfAttention(Attention):
         queries, keys = self.positions.rotate(queries, keys, prepared.values)
         if kv_cache is not None:
             keys, values = kv_cache.append(keys, values)
-        mask = prepared.mask if own is None else combine(prepared.mask, own, states.dtype)
-        if not self.config.residual:
-            return self.merge(self.mix(queries, keys, values, mask, prepared.causal)), None
-        scores = self.scores(queries, keys, mask if carried is None else carried, single=True)
-        return self.merge(self.weighted(scores, values)), scores
+        return queries, keys, values, prepared.mask if own is None else combine(prepared.mask, own, states.dtype)
 
 
 class CrossAttention(Attention):

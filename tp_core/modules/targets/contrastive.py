@@ -14,7 +14,7 @@ from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.precision import full_precision
 from tp_core.modules.targets.contrastive_options import ContrastiveConfig
 from tp_core.modules.targets.gather import gathered
-from tp_core.modules.targets.vectors import vector_of
+from tp_core.modules.targets.vectors import position_of, vector_of
 from tp_core.options.context import BuildContext
 
 #: Maximum of the log factor of similarities, log(100) as in CLIP, because training becomes unstable above it.
@@ -125,6 +125,9 @@ class Contrastive(Target):
         with torch.no_grad():  # clamps the weight in place, so that its gradient is not cut off
             self.logit_scale.clamp_(max=_LIMIT)
         return self.logit_scale.exp()
+
+    def read_positions(self, sequence: Sequence, batch: Batch, stream: str) -> Tensor | None:
+        return position_of(sequence, self.facts.get(stream))
 
     def denominator(self, batch: Batch) -> Tensor:
         return (self.labels_of(batch)["labels"] != IGNORE).sum().float()

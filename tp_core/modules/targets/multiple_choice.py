@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tp_core.errors import TPError
-from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
+from tp_core.interfaces import IGNORE, Batch, Features, Sequence, Target, TargetOutput
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.linear import Linear
@@ -55,6 +55,9 @@ class MultipleChoice(Target):
             pooled = self.activation(self.dense(pooled))
         scores: Tensor = self.classifier(self.dropout(pooled))
         return batch.by_sample(scores.squeeze(-1).float(), _ABSENT)
+
+    def read_positions(self, sequence: Sequence, batch: Batch, stream: str) -> Tensor | None:
+        return sequence.pooled_position(self.pooling)
 
     def _labels(self, batch: Batch) -> Tensor:
         return self.labels_of(batch)["labels"]

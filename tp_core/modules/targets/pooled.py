@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tp_core.interfaces import Features, Target
+from tp_core.interfaces import Batch, Features, Sequence, Target
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.linear import Linear
@@ -45,6 +45,12 @@ class PooledTarget(Target):
         u, v = (features.streams[name].pooled(how) for name, how in self.poolings.items())
         made = {"u": lambda: u, "v": lambda: v, "abs_difference": lambda: (u - v).abs(), "product": lambda: u * v}
         return torch.cat([made[part]() for part in self.combine], dim=-1)
+
+    def read_positions(self, sequence: Sequence, batch: Batch, stream: str) -> Tensor | None:
+        """The position that is pooled. A subclass with another :meth:`pooled` defines its own."""
+        if type(self).pooled is not PooledTarget.pooled:
+            return None
+        return sequence.pooled_position(self.poolings.get(stream, self.pooling))
 
     def vectors(self, features: Features) -> Tensor:
         """The input of the output layer, (batch, width)."""

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tp_core.interfaces import Batch, Features, Joined, Target, TargetOutput
+from tp_core.interfaces import Batch, Features, Joined, Sequence, Target, TargetOutput
 from tp_core.modules.targets.similarity_options import SimilarityConfig
-from tp_core.modules.targets.vectors import vector_of
+from tp_core.modules.targets.vectors import position_of, vector_of
 from tp_core.options.context import BuildContext
 
 
@@ -28,6 +28,9 @@ class SimilarityRegression(Target):
         """The similarity of each pair, (batch,), float32."""
         u, v = (vector_of(features.streams[name], name, facts, self) for name, facts in self.facts.items())
         return (-(u - v).abs().sum(dim=1)).exp() if self.by == "exp_l1" else (u * v).sum(dim=1)
+
+    def read_positions(self, sequence: Sequence, batch: Batch, stream: str) -> Tensor | None:
+        return position_of(sequence, self.facts.get(stream))
 
     def denominator(self, batch: Batch) -> Tensor:
         labels = self.labels_of(batch)["labels"]

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
+from tp_core.interfaces import IGNORE, Batch, Features, Sequence, Target, TargetOutput
 from tp_core.modules.targets.triplet_options import TripletConfig
-from tp_core.modules.targets.vectors import vector_of
+from tp_core.modules.targets.vectors import position_of, vector_of
 from tp_core.options.context import BuildContext
 
 
@@ -36,6 +36,9 @@ class Triplet(Target):
             return 1 - (one * other).sum(dim=1)
         found: Tensor = torch.linalg.vector_norm(one - other, dim=1)
         return found
+
+    def read_positions(self, sequence: Sequence, batch: Batch, stream: str) -> Tensor | None:
+        return position_of(sequence, self.facts.get(stream))
 
     def denominator(self, batch: Batch) -> Tensor:
         return (self.labels_of(batch)["labels"] != IGNORE).sum().float()

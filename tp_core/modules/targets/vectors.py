@@ -9,6 +9,11 @@ from tp_core.interfaces import Sequence, Target
 from tp_core.options.facts import VectorFacts
 
 
+def position_of(sequence: Sequence, facts: VectorFacts | None) -> Tensor | None:
+    """The position that the pooling of a stream reads, (batch, 1); None if it may read all positions."""
+    return None if facts is None or facts.pooling is None else sequence.pooled_position(facts.pooling)
+
+
 def vector_of(sequence: Sequence, stream: str, facts: VectorFacts, target: Target | None = None) -> Tensor:
     """Pool, project and normalise the sequence of a stream, as set by ``facts``.
 

@@ -76,7 +76,7 @@ def _pass(
 ) -> tuple[ModelOutput, Tensor, Tensor]:
     """The output of a pass, the target's log probabilities (rows, classes), and a mask of the rows with a label."""
     target = model.named_targets()[name]
-    features = model.encode(batch)
+    features = model.encode(batch, readers=model.active(batch))
     states: list[list[Tensor]] = []
     device = next(model.parameters()).device
     # The logits of the loss are computed inside of the target. Its dropout must be the same in those that are compared.

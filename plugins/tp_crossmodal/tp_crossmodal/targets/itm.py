@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tp_core.interfaces import Features
+from tp_core.interfaces import Batch, Features, Sequence
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.targets.classification import Classification
 from tp_core.options.context import BuildContext
@@ -24,6 +24,9 @@ class StreamMatching(Classification):
         alone = context._replace(hidden_size=size, streams={})
         super().__init__(config.classification(hidden_layer=False), alone)
         self.sides = nn.ModuleDict({name: Linear(width, size, std=config.init_std) for name, width in widths.items()})
+
+    def read_positions(self, sequence: Sequence, batch: Batch, stream: str) -> Tensor | None:
+        return sequence.pooled_position("first")
 
     def pooled(self, features: Features) -> Tensor:
         sides = [F.relu(dense(features.streams[name].pooled("first"))) for name, dense in self.sides.items()]

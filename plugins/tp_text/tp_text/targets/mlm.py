@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tp_core.interfaces import IGNORE, Batch, Features, TargetOutput
+from tp_core.interfaces import IGNORE, Batch, Features, Sequence, TargetOutput
 from tp_core.modules import built
 from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.cross_entropy import linear_cross_entropy
@@ -39,6 +39,11 @@ class MaskedLanguageModel(VocabularyTarget):
 
     def denominator(self, batch: Batch) -> Tensor:
         return (self.labels_of(batch)["labels"] != IGNORE).sum().float()
+
+    def read_positions(self, sequence: Sequence, batch: Batch, stream: str) -> Tensor | None:
+        """``positions`` of the labels, if there are any. Unused places have the number 0, or -1 in predictions."""
+        positions = batch.labels.get(self.name, {}).get("positions")
+        return None if positions is None else positions.clamp(min=0)
 
     def labelled(self, features: Features, batch: Batch) -> Tensor:
         """Transformed states at the labelled positions, (rows, embedding_size)."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tp_core.interfaces import IGNORE, Batch, Features, MetricState, Target, TargetOutput
+from tp_core.interfaces import IGNORE, Batch, Features, MetricState, Sequence, Target, TargetOutput
 from tp_core.modules.targets.class_loss import ClassLoss, class_predictions, labelled
 from tp_core.options.context import BuildContext
 from tp_text.targets.lm import LanguageModel
@@ -54,6 +54,11 @@ class PromptTarget(Target):
         places = (slots * logits.shape[-1] + ids.clamp(min=0)).flatten(1)
         found = logits.flatten(1).gather(1, places) - logits.logsumexp(dim=-1).gather(1, slots.flatten(1))
         return found.reshape(ids.shape)
+
+    def read_positions(self, sequence: Sequence, batch: Batch, stream: str) -> Tensor | None:
+        """``positions`` of the labels, if each sample is one sequence."""
+        labels = batch.labels.get(self.name)
+        return None if labels is None or batch.sequences is not None else labels["positions"]
 
     def class_logits(self, features: Features, batch: Batch) -> Tensor:
         """The scores of all classes, (batch, classes)."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tp_core.interfaces import IGNORE, Batch, Features, Target, TargetOutput
+from tp_core.interfaces import IGNORE, Batch, Features, Sequence, Target, TargetOutput
 from tp_core.modules.layers.dropout import Dropout
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.targets.class_loss import class_predictions
@@ -27,6 +27,9 @@ class SentencePrediction(Target):
         self.dense = Linear(context.hidden_size, context.hidden_size, std=config.init_std)
         self.dropout = Dropout(config.dropout)
         self.classifier = Linear(context.hidden_size, 2, std=config.init_std)
+
+    def read_positions(self, sequence: Sequence, batch: Batch, stream: str) -> Tensor | None:
+        return sequence.pooled_position("first")
 
     def class_logits(self, features: Features) -> Tensor:
         """Logits of the two classes: (batch, 2)."""

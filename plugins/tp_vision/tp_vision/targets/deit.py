@@ -26,6 +26,10 @@ class DistilledClassification(Target):
         self.classifier = Linear(context.hidden_size, config.num_labels, std=config.init_std)
         self.distilled = Linear(context.hidden_size, config.num_labels, std=config.init_std)
 
+    def read_positions(self, sequence: Sequence, batch: Batch, stream: str) -> Tensor | None:
+        """The two tokens, which are the first two positions."""
+        return torch.arange(2, device=sequence.states.device).expand(len(sequence.states), -1)
+
     def heads(self, features: Features) -> tuple[Tensor, Tensor]:
         """Logits of the class token and of the distillation token, each (batch, num_labels)."""
         states = features.sequence.states
