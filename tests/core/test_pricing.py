@@ -47,8 +47,11 @@ def test_flops_of_bert_base_equal_the_count_by_hand() -> None:
     per_layer = 2 * length * 12 * hidden**2 + 4 * length**2 * hidden  # projections, then scores and mixing
     predicted = 2 * masked * (hidden**2 + hidden * vocabulary)
     sentence = 2 * (hidden**2 + 2 * hidden)
-    assert cost.forward_flops == batch * (layers * per_layer + predicted + sentence)
-    assert cost.training_flops == 3 * batch * (layers * per_layer + predicted + sentence)
+    read = masked + 1  # the last layer computes only these positions, from the keys and values of all
+    last = 2 * (length * 3 + read * 9) * hidden**2 + 4 * read * length * hidden
+    whole = batch * ((layers - 1) * per_layer + last + predicted + sentence)
+    assert cost.forward_flops == whole
+    assert cost.training_flops == 3 * whole
     assert cost.training_flops_per_unit == pytest.approx(cost.training_flops / (batch * length))
     assert (cost.unit, cost.units) == ("token", batch * length)
 

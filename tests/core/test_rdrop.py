@@ -33,7 +33,7 @@ def losses(model: Model, batches: list[Any], alpha: float) -> Tensor:
     for batch in batches:
         passes = []
         for _ in range(2):
-            features = model.encode(batch)
+            features = model.encode(batch, readers=model.active(batch))
             masked = model.named_targets()["mlm"](features, batch).loss_sum
             chances = scores(model, features).softmax(dim=-1)
             labels = batch.labels["sp"]["labels"]
@@ -95,7 +95,7 @@ def test_a_position_without_a_label_is_not_compared() -> None:
         torch.manual_seed(3)
         passes = []
         for _ in range(2):
-            features = model.encode(batch)
+            features = model.encode(batch, readers=model.active(batch))
             chances, labelled = model.named_targets()["mlm"].logits(features, batch)
             passes.append(chances[labelled].double().softmax(dim=-1))
         p, q = passes

@@ -17,7 +17,7 @@ from tp_core.packages.plugin_errors import PluginError
 from tp_core.testing.batches import random_batch
 from tp_core.testing.specs import minimal_spec
 
-LENGTHS = [24, 3, 9, 17, 1, 12]
+LENGTHS = [24, 3, 9, 17, 1, 12, 5, 22]
 
 
 def model_of(layers: dict[str, Any], targets: list[Any], **more: Any) -> Any:
@@ -102,7 +102,9 @@ def test_causal_models_are_read_at_their_last_positions(
 def test_targets_that_read_the_same_position_both_train_the_encoder(
     computed: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check(model_of({}, [CLS, {"cls": {"name": "two", "num_labels": 3}}, {"regression": {"pooling": "last"}}]), monkeypatch)
+    check(
+        model_of({}, [CLS, {"cls": {"name": "two", "num_labels": 3}}, {"regression": {"pooling": "last"}}]), monkeypatch
+    )
     assert computed == [3]
 
 

@@ -31,9 +31,9 @@ SPEC: dict[str, Any] = {
         "cache": "cache",
     },
     "train": {
-        "steps": 40,
+        "steps": 60,
         "batch_size": 16,
-        "eval_every": 20,
+        "eval_every": 30,
         "eval_batch_size": 4,
         "loggers": [],
         "optimizer": {"adamw": {"lr": 0.02}},
@@ -89,7 +89,7 @@ def test_a_model_learns_to_answer_and_to_give_no_answer(home: Path) -> None:
     }
     assert {f"eval/{name}" for name in names} <= last.keys()
     assert last["eval/f1"] > 0.8
-    assert last["eval/best_f1"] >= last["eval/f1"]
+    assert last["eval/best_f1"] >= last["eval/f1"] - 1e-9
     assert min(last["eval/f1_answerable"], last["eval/f1_unanswerable"]) > 0.7
     assert last["eval/loss"] < first["eval/loss"]
 

@@ -108,7 +108,9 @@ def test_a_picture_costs_what_its_layers_cost() -> None:
     found = price(load_spec("vit-tiny", ["model.encoder.transformer.num_layers=2"]), batch_size=2)
     length, width, patches = 197, 192, 196
     layer = 2 * length * width * 12 * width + 2 * 2 * length * length * width
-    expected = 2 * (2 * layer + 2 * patches * 768 * width + 2 * width * 1000)
+    # The last layer computes only the class token, from the keys and values of all positions.
+    last = 2 * (length * 3 + 9) * width * width + 2 * 2 * length * width
+    expected = 2 * (layer + last + 2 * patches * 768 * width + 2 * width * 1000)
     assert found.unit == "sample"
     assert found.forward_flops == expected
     assert found.forward_flops_per_unit == expected / 2

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from tp_core.interfaces import Sequence
 
-#: Maximum number of groups, and of different lengths that groups may have.
-_GROUPS, _LENGTHS = 4, 32
+#: Minimum number of rows of a batch that is divided, maximum number of groups, and of lengths that they may have.
+_ROWS, _GROUPS, _LENGTHS = 8, 4, 32
 
 #: Lengths of groups are multiples of this number; in half precision, of the second. There, kernels are made for each
 #: shape of a matrix at its first use, so that few different shapes are faster than a little less padding.
@@ -32,15 +32,15 @@ def length_groups(sequence: Sequence) -> list[tuple[Tensor, int]] | None:
 
     The lengths of the groups are those for which the layers compute the fewest positions.
 
-    None if grouping is not worth it or not possible: if there is little padding, if padding is not on the right, if
-    other modules publish values about the positions, or if the states are not on a CPU. There, reading lengths would
-    make the host wait, and kernels prefer large batches.
+    None if grouping is not worth it or not possible: if there are few rows or little padding, if padding is not on the
+    right, if other modules publish values about the positions, or if the states are not on a CPU. There, reading
+    lengths would make the host wait, and kernels prefer large batches.
     """
     states, mask = sequence.states, sequence.mask
     if mask is None or sequence.published or states.device.type != "cpu" or torch.compiler.is_compiling():
         return None
     rows, width = mask.shape
-    if rows < 2 or not bool((mask[:, 1:] <= mask[:, :-1]).all()):
+    if rows < _ROWS or not bool((mask[:, 1:] <= mask[:, :-1]).all()):
         return None
     lengths, order = mask.sum(dim=1).sort(stable=True)
     half = states.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
