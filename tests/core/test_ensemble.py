@@ -107,6 +107,27 @@ def test_numbers_are_averaged_wherever_they_are(predictions: list[dict[str, Any]
     assert averaged(predictions, ["x", "y"]) == expected
 
 
+def test_labels_follow_from_the_mean_of_the_thresholds(home: Path) -> None:
+    def spec(seed: int, threshold: Any) -> Any:
+        target = f"model.target=[{{multi_label: {{num_labels: 2, pooling: mean, threshold: {threshold}}}}}]"
+        own = [target, "data.processor={multi_label: {labels: [bad, good]}}", f"train.seed={seed}"]
+        return load_spec(home / "spec.yaml", own)
+
+    for run, seed, threshold in (("low", 1, "[0.2, 0.45]"), ("high", 2, "[0.5, 0.65]")):
+        tp_core.train(spec(seed, threshold), home / run)
+    models = [home / "low", home / "high"]
+    one, two = (list(tp_core.predict(model, TEXTS)) for model in models)
+    both = list(tp_core.predict_ensemble(models, TEXTS))
+    counts = set()
+    for first, second, found in zip(one, two, both, strict=True):
+        mean = {name: (first["probabilities"][name] + second["probabilities"][name]) / 2 for name in ("bad", "good")}
+        assert found["probabilities"] == pytest.approx(mean)
+        expected = [name for name, least in (("bad", 0.35), ("good", 0.55)) if mean[name] >= least]
+        assert found["labels"] == expected
+        counts.add(len(expected))
+    assert len(counts) > 1
+
+
 @pytest.mark.parametrize(
     ("predictions", "message"),
     [

@@ -50,39 +50,48 @@ def predict_ensemble(
     # Each model predicts for a whole turn of its processes before the next one begins, so that these stay together.
     ahead = [each.processor.read_ahead for each in loaded if each.processor is not None]
     size = max(ahead, default=1) * processes.count
+    thresholds = [_thresholds_of(each) for each in loaded]
     records, number = as_records(inputs), 0
     while turn := list(islice(records, size)):
         each = [[*predict(one, turn, batch_size, processes=processes, done=done)] for one in loaded]
         for found in zip(*each, strict=True):
             number += 1
             failed = next((one for one in found if "error" in one), None)
-            yield averaged(found, names, number) if failed is None else failed
+            yield averaged(found, names, number, thresholds) if failed is None else failed
 
 
-def averaged(predictions: Sequence[Prediction], models: Sequence[str], number: int = 1) -> Prediction:
+def averaged(
+    predictions: Sequence[Prediction],
+    models: Sequence[str],
+    number: int = 1,
+    thresholds: Sequence[Mapping[str, Sequence[float]]] = (),
+) -> Prediction:
     """The average of the predictions of several models for one record.
 
     - A number with a fraction, such as a probability, becomes the mean.
     - A ``label`` beside ``probabilities`` becomes the class with the highest mean probability.
-    - ``labels`` beside ``probabilities`` become the classes with a mean probability of at least 0.5.
+    - ``labels`` beside ``probabilities`` become the classes whose mean probability is at least the mean of the models'
+      thresholds.
     - Mappings and lists are averaged item by item. Everything else must be equal, such as a file's name.
 
     Args:
         predictions: one prediction per model.
         models: names of the models, for messages.
         number: number of the record, for messages.
+        thresholds: for each model, the thresholds of the classes, by the name of the field with the labels and the
+            probabilities; empty for the whole prediction. Default: 0.5.
 
     Raises:
         TPError: the predictions have different fields or classes, or a field that cannot be averaged.
     """
-    found = _Average(models, number).of(list(predictions), "")
+    found = _Average(models, number, thresholds or [{}] * len(models)).of(list(predictions), "")
     assert isinstance(found, dict)
     return found
 
 
 class _Average:
-    def __init__(self, models: Sequence[str], number: int) -> None:
-        self.models, self.number = models, number
+    def __init__(self, models: Sequence[str], number: int, thresholds: Sequence[Mapping[str, Sequence[float]]]) -> None:
+        self.models, self.number, self.thresholds = models, number, thresholds
 
     def of(self, values: list[Any], field: str) -> Any:
         """The average of the values of a field; the empty name stands for the whole predictions."""
@@ -110,13 +119,19 @@ class _Average:
                 place = f" in '{field}'" if field else ""
                 raise TPError(f"the models predict different things{place}: {listed}")
         made, inner = {}, f"{field}." if field else ""
-        rule = _rule(values)
+        thresholds = [each.get(field, ()) for each in self.thresholds]
+        rule = _rule(values, thresholds)
         for key in keys[0]:
             if key != rule:
                 made[key] = self.of([value[key] for value in values], f"{inner}{key}")
         if not rule:
             return made
-        chosen = _label(made["probabilities"]) if rule == "label" else _labels(made["probabilities"])
+        if rule == "label":
+            chosen = _label(made["probabilities"])
+        else:
+            classes = len(made["probabilities"])
+            each = [list(own) or [_THRESHOLD] * classes for own in thresholds]
+            chosen = _labels(made["probabilities"], [math.fsum(own) / len(own) for own in zip(*each)])
         return {key: chosen if key == rule else made[key] for key in keys[0]}
 
     def _other_classes(self, classes: list[str]) -> TPError:
@@ -137,14 +152,24 @@ def _is_probabilities(field: str) -> bool:
     return field.rpartition(".")[2] == "probabilities"
 
 
-def _rule(values: list[Mapping[str, Any]]) -> str:
+def _thresholds_of(model: LoadedModel) -> dict[str, list[float]]:
+    """The thresholds of a model's classes, by the name of the target; of the only target, by the empty name, too."""
+    found: dict[str, list[float]] = {}
+    for name, target in model.model.named_targets().items():
+        values = target.label_thresholds()
+        if values is not None:
+            found[name] = found[""] = values.tolist()
+    return found
+
+
+def _rule(values: list[Mapping[str, Any]], thresholds: Sequence[Sequence[float]]) -> str:
     """The field that follows from the probabilities beside it in all predictions; empty for none."""
     if all({"label", "probabilities"} <= value.keys() for value in values):
         each = [(_by_class(value["probabilities"]), value["label"]) for value in values]
         if all(own.get(label) == max(own.values(), default=None) for own, label in each):
             return "label"
     if all({"labels", "probabilities"} <= value.keys() for value in values) and all(
-        value["labels"] == _labels(value["probabilities"]) for value in values
+        value["labels"] == _labels(value["probabilities"], own) for value, own in zip(values, thresholds)
     ):
         return "labels"
     return ""
@@ -159,8 +184,11 @@ def _label(probabilities: Any) -> Any:
     return max(found, key=lambda name: found[name])
 
 
-def _labels(probabilities: Any) -> list[Any]:
-    return [name for name, value in _by_class(probabilities).items() if value >= _THRESHOLD]
+def _labels(probabilities: Any, thresholds: Sequence[float]) -> list[Any]:
+    found = _by_class(probabilities)
+    return [
+        name for (name, value), least in zip(found.items(), thresholds or [_THRESHOLD] * len(found)) if value >= least
+    ]
 
 
 def _brief(value: Any) -> str:

@@ -167,6 +167,13 @@ class Target(Module, ABC):
         """
         raise TypeError(f"{type(self).__name__} tunes nothing")
 
+    def label_thresholds(self) -> Tensor | None:
+        """The lowest probability of each predicted class, (classes,), of a target that predicts ``labels``.
+
+        Averages of several models use the mean of their thresholds; by default these are 0.5.
+        """
+        return None
+
     def tuned_metrics(self, *rows: NDArray[Any]) -> Mapping[str, float]:
         """The metrics that depend on values of :meth:`tuned`, computed with the present values.
 

@@ -75,6 +75,9 @@ class MultiLabel(PooledTarget):
 
     # -- thresholds ----------------------------------------------------------------------------------------------
 
+    def label_thresholds(self) -> Tensor:
+        return self.thresholds.values
+
     def tuned(self, *rows: NDArray[Any]) -> dict[str, Tensor]:
         probabilities, labels, counted = rows
         before = self.thresholds.values.tolist()
