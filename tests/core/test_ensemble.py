@@ -56,6 +56,20 @@ def test_the_command_averages_and_gives_each_record_its_row_also_in_two_processe
     assert (home / "pair.jsonl").read_text() == (home / "one.jsonl").read_text()
 
 
+@pytest.mark.parametrize("given", ["read.txt", "rea*.txt", "folder", "{text: {path: read.txt}}"])
+def test_an_input_is_not_replaced_by_the_output(home: Path, given: str) -> None:
+    place = home / ("folder/read.txt" if given == "folder" else "read.txt")
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("one\ntwo\n")
+    (home / "link.txt").unlink(missing_ok=True)
+    (home / "link.txt").symlink_to(place)
+    for output in (str(place.relative_to(home)), "link.txt"):
+        command = ["predict", "one", "--input", given, "--output", output, "--output-form", "jsonl", "--overwrite"]
+        said = runs.run_tp(home, *command, status=2)
+        assert said == f"error: --output {output}: --input reads this file; expected another file\n"
+        assert place.read_text() == "one\ntwo\n"
+
+
 def test_models_with_other_classes_are_refused_and_nothing_is_written(home: Path) -> None:
     said = runs.run_tp(home, "predict", "one", "other", "--input", "new.txt", "--output", "no.jsonl", status=2)
     assert "error: the models have different classes, or in another order: one/model: bad, good; other/model: " in said

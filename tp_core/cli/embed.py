@@ -84,7 +84,7 @@ def embed(
         loaded = load_model(model, device, say, data_set, processes)
         columns_read = new_columns(columns, loaded)
         rules = new_rules(columns_read, loaded)
-        fields, records = None, inputs.records(columns_read, rules=rules, report=say)
+        fields, records = None, inputs.records(columns_read, rules=rules, report=say, output=path)
         if form == "parquet":
             # Values that a table cannot hold are found before the vectors are computed.
             kept = list(records) if inputs.once() else None

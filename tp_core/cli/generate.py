@@ -66,7 +66,7 @@ def generate(
         loaded = load_model(model, device, say, data_set, processes)
         rows, skip = Numbered(keep if processes.first else ()), skips(loaded)
         named = new_columns(columns, loaded)
-        records = rows.records(inputs.records(named, skip, new_rules(named, loaded), say))
+        records = rows.records(inputs.records(named, skip, new_rules(named, loaded), say, path))
         table = form in ("tsv", "csv")
         count, finished, errors, cuts = 0, 0, list[str](), list[int]()
         with (

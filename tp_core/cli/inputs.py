@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -91,10 +92,11 @@ class Inputs:
         skip: bool = False,
         rules: FolderRules | None = None,
         report: Callable[[str], None] = lambda _: None,
+        output: Path | None = None,
     ) -> Iterator[Record]:
         """The records, in order; see :func:`input_records`."""
         if self.sources:
-            yield from input_records(self.sources, columns, self.form, skip, rules, report, "--input")
+            yield from input_records(self.sources, columns, self.form, skip, rules, report, "--input", output)
             return
         from tp_core.interfaces import Record
 

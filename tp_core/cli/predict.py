@@ -64,7 +64,7 @@ def predict(
         loaded = every[0]
         rows, skip = Numbered(keep if processes.first else ()), skips(loaded)
         named = new_columns(columns, loaded)
-        records = rows.records(inputs.records(named, skip, new_rules(named, loaded), say))
+        records = rows.records(inputs.records(named, skip, new_rules(named, loaded), say, path))
         count, errors = 0, list[str]()
         chosen = loaded.spec.data.processor
         same_classes = chosen is None or not chosen.config.several_sequences  # not the choices of different questions

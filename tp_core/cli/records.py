@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -82,6 +83,7 @@ def input_records(
     rules: FolderRules | None = None,
     report: Callable[[str], None] = lambda _: None,
     option: str = "--data",
+    output: Path | None = None,
 ) -> Iterator[Record]:
     """The records of input files, folders or data sets of the hub.
 
@@ -95,6 +97,10 @@ def input_records(
         rules: rules for the files of folders and shards (:func:`new_rules`); None to read all files of a known form.
         report: receives a line about files that are skipped there.
         option: name of the command-line option, for messages.
+        output: the file that the command will write; None if it writes none.
+
+    Raises:
+        TPError: an input does not exist, is empty, or is also the output.
     """
     from tp_core.data.sources.folder_rules import FolderRules
     from tp_core.data.sources.records import BadRecords, read_records
@@ -104,6 +110,8 @@ def input_records(
     for path in found:
         if isinstance(path, str) and os.path.isfile(path) and os.path.getsize(path) == 0:
             raise TPError(f"{path}: the file is empty")
+    if output is not None:
+        _refuse_output(output, found, rules or FolderRules(), option)
     records = read_records(found, columns, BadRecords("skip" if skip else "fatal"), form, rules or FolderRules())
     records.passed.tell(report)
 
@@ -112,6 +120,23 @@ def input_records(
         records.passed.tell(report)
 
     return each()
+
+
+def _refuse_output(output: Path, given: list[Given], rules: FolderRules, option: str) -> None:
+    """Refuse an output file that is read, since it would replace what the user gives.
+
+    Raises:
+        TPError: the output is a file that is read, also by another name.
+    """
+    from tp_core.cli.output import is_stream
+    from tp_core.data.sources.find import find_sources
+
+    if is_stream(output) or not os.path.isfile(output):
+        return
+    for source in find_sources([each for each in given if not is_pipe(each)], rules):
+        for file in source.files():
+            if os.path.isfile(file) and os.path.samefile(file, output):
+                raise TPError(f"--output {output}: {option} reads this file; expected another file")
 
 
 def input_sources(given: Sequence[str], option: str) -> list[Given]:

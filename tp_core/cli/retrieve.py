@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -119,12 +120,12 @@ def retrieve(
         searcher = Searcher(loaded, device, batch_size, processes, by, prompt, query_prompt, say)
         asked = None if query is None else searcher.sides.query(query, "--query")
         names, skip = new_columns(columns, loaded), skips(loaded)
-        records = input_records(data, names, skip=skip, rules=new_rules(names, loaded), report=say)
+        records = input_records(data, names, skip=skip, rules=new_rules(names, loaded), report=say, output=path)
         errors: list[str] = []
         if queries:
             assert path is not None
             rows = Numbered(keep if processes.first else ())
-            given = rows.records(_queries(queries, columns, loaded, skip))
+            given = rows.records(_queries(queries, columns, loaded, skip, path))
             count, failed = 0, list[str]()
             with whole_file(path, "w", processes) as file, row_file(file, path, "jsonl", skip) as written:
                 for answer in searcher.search(given, records, top or 10, search, errors):
@@ -162,12 +163,14 @@ def _check_options(context: click.Context, query: str | None, queries: tuple[str
         raise TPError("--json is for results that are printed; --queries always writes JSON lines")
 
 
-def _queries(given: tuple[str, ...], columns: tuple[str, ...], loaded: LoadedModel, skip: bool) -> Iterator[Record]:
+def _queries(
+    given: tuple[str, ...], columns: tuple[str, ...], loaded: LoadedModel, skip: bool, output: Path
+) -> Iterator[Record]:
     """The records of queries. They need only some of the columns of the data."""
     from tp_core.data.sources.columns import NewColumns
 
     named = new_columns(columns, loaded)
-    return input_records(given, NewColumns(named, tuple(named)), skip=skip, option="--queries")
+    return input_records(given, NewColumns(named, tuple(named)), skip=skip, option="--queries", output=output)
 
 
 def _found(

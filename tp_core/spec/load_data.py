@@ -8,7 +8,7 @@ from typing import Any
 
 from tp_core.interfaces.tokenizer import TokenizerFacts
 from tp_core.options.choice import Chosen
-from tp_core.spec.choices.choose import choose, suggest_key
+from tp_core.spec.choices.choose import Used, choose, suggest_key
 from tp_core.spec.choices.validate import Default, validate
 from tp_core.spec.errors import Problems
 from tp_core.spec.sections.data import SOURCES, DataOptions, DataSpec, SetOptions
@@ -21,12 +21,12 @@ class DataResolver:
     """The part of the resolver that reads ``data:``; the subclass reads the rest.
 
     Attributes:
-        used: names of the defaults in ``model:`` that at least one module has as an option.
+        used: the defaults in ``model:`` that at least one module has as an option.
     """
 
     def __init__(self, root: Node, problems: Problems) -> None:
         self.root, self.problems = root, problems
-        self.used: set[str] = set()
+        self.used = Used()
         self._sources: dict[int, Any] = {}
 
     def one(self, kind: str, node: Node | None, path: str, defaults: Mapping[str, Default]) -> Chosen[Any] | None:

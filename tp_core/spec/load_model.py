@@ -24,7 +24,7 @@ from tp_core.spec.sections.data import DataSpec
 from tp_core.spec.sections.embedding import EmbeddingOptions, EmbeddingSpec
 from tp_core.spec.sections.keys import MODEL
 from tp_core.spec.tree.canonical import EMBEDDING_OPTIONS
-from tp_core.spec.tree.nodes import Node, Origin
+from tp_core.spec.tree.nodes import Node, Origin, describe
 from tp_core.suggest import did_you_mean
 
 _NOWHERE = Node({}, Origin("default"))
@@ -81,6 +81,12 @@ class ModelResolver(DataResolver):
             if key not in self.used and not self.problems.unknown_modules:
                 near = hint(key, known, "model", self.root)
                 message = f"no module of this model has an option '{key}'" + (f"; {near}" if near else "")
+                self.problems.add(f"model.{key}", message, children[key], key=True)
+            elif key not in own and f"model.{key}" in self.used.set_elsewhere.keys() - self.used.taken:
+                where, other = self.used.set_elsewhere[f"model.{key}"]
+                message = (
+                    f"changes nothing: {where} is {describe(other.value)} ({other.origin.place()}); set that option"
+                )
                 self.problems.add(f"model.{key}", message, children[key], key=True)
         if options is None or any(s is None for s in streams.values()) or any(t is None for t in targets):
             return None
@@ -190,7 +196,7 @@ class ModelResolver(DataResolver):
         children = node.mapping
         own = {k: v for k, v in children.items() if k != "modules"}
         inherited = {k: v for k, v in defaults.items() if k in EMBEDDING_OPTIONS}
-        self.used.update(inherited)
+        self.used.add_all(inherited, path, own)
         at = Node(own, node.origin, node.key_origin)
         made = Choices(EmbeddingOptions, path, path, at, inherited, self.problems, self.used).made(defaults)
         options = validate(EmbeddingOptions, path, own, node, self.problems, inherited, made)

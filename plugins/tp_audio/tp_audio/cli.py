@@ -68,7 +68,7 @@ def wer(
         records, wanted, bad = [], [], []
         names = parse_columns(columns) or loaded.spec.data.options.columns
         skip = skips(loaded)
-        for record in input_records(data, names, skip=skip, rules=new_rules(names, loaded), report=say):
+        for record in input_records(data, names, skip=skip, rules=new_rules(names, loaded), report=say, output=path):
             try:
                 if isinstance(record, Unreadable):
                     raise DataError(record.error)

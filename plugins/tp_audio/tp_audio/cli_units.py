@@ -93,7 +93,8 @@ def units(
 
         names = parse_columns(columns)
         rules = FolderRules(frozenset({"audio"}), names)
-        records = [_named(record) for record in input_records(data, names, rules=rules, report=say, option="DATA")]
+        given = input_records(data, names, rules=rules, report=say, option="DATA", output=path)
+        records = [_named(record) for record in given]
         if new is not None and clusters is not None:
             frames = making.sampled(records, vectors, max_frames, seed, report, processes)
             found = making.centres(frames, clusters, seed) if processes.first else frames

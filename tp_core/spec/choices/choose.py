@@ -22,20 +22,48 @@ from tp_core.spec.tree.canonical import instance_name, shelf, slot, sources
 from tp_core.spec.tree.nodes import Node, as_node
 
 
+class Used(set[str]):
+    """The names of the defaults in ``model:`` that at least one module has as an option.
+
+    Attributes:
+        taken: paths of the defaults that are the value of an option of a module.
+        set_elsewhere: path of a default → path and node of an option that has another value.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: set[str] = set()
+        self.set_elsewhere: dict[str, tuple[str, Node]] = {}
+
+    def add_all(self, defaults: Mapping[str, Default], where: str, options: Mapping[str, Node]) -> None:
+        """Note the defaults of options that a module has.
+
+        Args:
+            where: path of the module.
+            options: the options that the spec sets for the module.
+        """
+        self.update(defaults)
+        for name, default in defaults.items():
+            if name not in options or options[name].plain() == default.node.plain():
+                self.taken.add(default.path)
+            else:
+                self.set_elsewhere.setdefault(default.path, (f"{where}.{name}", options[name]))
+
+
 def choose(
     kind: str,
     node: Node,
     path: str,
     defaults: Mapping[str, Default],
     problems: Problems,
-    used: set[str],
+    used: Used,
     place: str = "",
 ) -> Chosen[Any] | None:
     """Validate one canonical module choice, ``{name: {options}}``, and the choices in its options.
 
     Args:
         defaults: values from ``model:`` and from the enclosing module, for options that the spec does not set.
-        used: receives the names of the defaults that at least one module has as an option.
+        used: receives the defaults of options that the module and its parts have.
         place: like ``path``, but with module names without their distributions.
     """
     ((name, options),) = node.mapping.items()
@@ -46,9 +74,9 @@ def choose(
         problems.unknown_modules = True
         return None
     inherited = {key: value for key, value in defaults.items() if key in cls.model_fields and key != "name"}
-    used.update(inherited)
     own = instance_name(node, kind)
     where = f"{path}.{own}"
+    used.add_all(inherited, where, options.mapping)
     by_name = f"{place or path}.{own if entry is None or own != name else entry.name}"
     before = len(problems)
     try:
@@ -87,7 +115,7 @@ class Choices:
         options: Node,
         inherited: Mapping[str, Default],
         problems: Problems,
-        used: set[str],
+        used: Used,
     ) -> None:
         self.cls, self.where, self.place, self.options = cls, where, place, options
         self.inherited, self.problems, self.used = inherited, problems, used

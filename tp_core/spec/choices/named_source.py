@@ -10,7 +10,7 @@ from tp_core.options.choice import Chosen
 from tp_core.options.source import SourceConfig
 from tp_core.spec.checks.plugin_problems import plugin_errors_told
 from tp_core.spec.checks.run import check_source
-from tp_core.spec.choices.choose import choose
+from tp_core.spec.choices.choose import Used, choose
 from tp_core.spec.errors import Problems, SpecError
 from tp_core.spec.tree.canonical import slot
 from tp_core.spec.tree.nodes import Node
@@ -38,7 +38,7 @@ def named_source(text: str, option: str) -> Chosen[SourceConfig]:
     node = slot(parse(text, option), "")
     root, problems = Node({option: node}, node.origin), Problems()
     with plugin_errors_told(problems, lambda: None), running_local_files(True):
-        chosen: Chosen[SourceConfig] | None = choose("source", node, option, {}, problems, set())
+        chosen: Chosen[SourceConfig] | None = choose("source", node, option, {}, problems, Used())
         if chosen is not None:
             check_source(chosen, root, problems)
     if problems or chosen is None:

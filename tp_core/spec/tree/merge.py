@@ -9,6 +9,10 @@ from tp_core.spec.tree.canonical import instance_name, same_module
 from tp_core.spec.tree.nodes import Node
 
 
+#: Keys of a part of the spec of which only one may be given. One that is given replaces an inherited other one.
+_ALTERNATIVES: dict[tuple[str, ...], tuple[str, ...]] = {("train",): ("steps", "epochs")}
+
+
 def _merge_choice(base: Node | None, over: Node, path: tuple[str, ...], trees: Sequence[Node]) -> Node:
     """Merge one module of a shelf over the parent's module of that name. A different module drops inherited options."""
     if base is None:
@@ -37,7 +41,7 @@ def _one_spelling(base: Node, over: Node) -> tuple[Node, Node]:
 def merge(base: Node, over: Node, path: tuple[str, ...] = (), trees: Sequence[Node] = ()) -> Node:
     """Merge ``over`` over ``base``; ``over`` takes precedence. Both are canonical, except for options of modules.
 
-    Mappings are merged key by key. A slot with another module drops the inherited options of the old module. A shelf is
+    Mappings are merged key by key; ``train.epochs`` replaces inherited ``train.steps``, and vice versa. A slot with another module drops the inherited options of the old module. A shelf is
     replaced as a list, but modules that occur in both keep their inherited options. The same holds for options that
     choose modules.
 
@@ -62,6 +66,9 @@ def merge(base: Node, over: Node, path: tuple[str, ...] = (), trees: Sequence[No
     if place is not None and base.mapping.keys() != over.mapping.keys():
         return over
     children = dict(base.mapping)
+    alternatives = _ALTERNATIVES.get(path, ())
+    if any(key in over.mapping and over.mapping[key].value is not None for key in alternatives):
+        children = {key: child for key, child in children.items() if key not in alternatives}
     for key, child in over.mapping.items():
         if key in children:
             merged = merge(children[key], child, (*path, key), trees)
