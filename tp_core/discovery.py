@@ -149,6 +149,11 @@ class Index:
             for name in self.names(each):
                 yield from self._entries[each][name]
 
+    def name_of(self, kind: str, cls: type) -> str:
+        """The name by which a spec picks a class of options: that of its entry point, else ``module:Class``."""
+        value = f"{cls.__module__}:{cls.__qualname__}"
+        return next((entry.name for entry in self.entries(kind) if entry.value == value), value)
+
     def find(self, kind: str, name: str) -> PluginEntry:
         """The entry for ``name``, which may be written ``name@distribution``.
 

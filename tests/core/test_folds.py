@@ -20,6 +20,7 @@ from tp_core.data.sources.fingerprint import fingerprint
 from tp_core.data.sources.fold_options import FoldConfig
 from tp_core.data.sources.records import BadRecords, read_records
 from tp_core.options.choice import chosen_of
+from tp_core.spec.checks.run import check_data
 from tp_core.testing import check_module
 
 CLASSES = np.array([0] * 13 + [1] * 8 + [2] * 6)
@@ -194,3 +195,38 @@ def test_what_is_wrong_with_a_fold_is_told_at_its_place(tmp_path: Path, train: d
     (home / "spec.yaml").write_text(yaml.safe_dump(spec))
     with pytest.raises(SpecError, match=message):
         check_run(load_spec(home / "spec.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out", "message"),
+    [
+        ({}, {"number": 1}, "data.eval.fold.number: is 1, and 0 in data.train, so that it has records of the training"),
+        ({"folds": 3}, {}, "data.eval.fold.folds: is 5, and 3 in data.train"),
+        ({}, {"stratify": "label"}, "data.eval.fold.stratify: is label, and null in data.train"),
+        ({"seed": 2}, {}, "data.eval.fold.seed: is 0, and 2 in data.train"),
+        ({}, {"held_out": False}, "data.eval.fold.held_out: is false in data.train, too: both read all folds but one"),
+    ],
+)
+def test_an_evaluation_with_records_of_the_training_is_an_error(
+    tmp_path: Path, train: dict[str, Any], held_out: dict[str, Any], message: str
+) -> None:
+    of = str(table(tmp_path / "all.tsv", ["a", "b"] * 10))
+
+    def check(own: dict[str, Any], other: dict[str, Any]) -> None:
+        data = {"train": {"fold": {"of": of, **own}}, "eval": {"fold": {"of": of, "held_out": True, **other}}}
+        tree = {
+            "model": {
+                "embedding": ["word"],
+                "encoder": "identity",
+                "target": [{"cls": {"num_labels": 2, "pooling": "mean"}}],
+            },
+            "data": {"tokenizer": {"space": {"vocab": str(tmp_path / "vocab.txt")}}, "processor": "cls", **data},
+        }
+        check_data(load_spec(tree))
+
+    (tmp_path / "vocab.txt").write_text("".join(f"{token}\n" for token in [*runs.SPECIAL, *runs.WORDS]))
+
+    check({}, {})
+    with pytest.raises(SpecError) as caught:
+        check(train, held_out)
+    assert message in str(caught.value)

@@ -120,6 +120,18 @@ def test_thresholds_are_not_written_and_a_note_says_so(home: Path, options: dict
     assert not any("threshold" in key for key in config)
 
 
+def test_options_of_predictions_are_not_written_and_a_note_says_so(home: Path) -> None:
+    exported(home, {"qa": {"max_answer_length": 60}}, {"qa": {"max_length": 16}})
+    _, said = written(home)
+    assert said == [
+        "model.target.qa.max_answer_length is 60 and is not written: it is an option of the prediction there, and not "
+        "of the model"
+    ]
+    tp_core.convert("huggingface", home / "theirs", "tp", home / "again")
+    (target,) = load_spec(home / "again" / "spec.yaml").model.targets
+    assert target.config.max_answer_length == 30  # type: ignore[attr-defined]
+
+
 def test_a_single_label_that_is_decided_by_itself_stays_one(tmp_path: Path) -> None:
     save(find("BertForSequenceClassification"), tmp_path / "theirs")
     file = tmp_path / "theirs" / "config.json"

@@ -17,6 +17,7 @@ from tp_core.modules.targets.classification_options import ClassificationConfig
 from tp_core.modules.targets.multi_label_options import MultiLabelConfig
 from tp_core.modules.targets.pooled_options import PooledTargetConfig
 from tp_core.modules.targets.regression_options import RegressionConfig
+from tp_core.options.marks import is_prediction_only
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
@@ -114,8 +115,16 @@ def weights(output: str, dense: str | None = None) -> Sequence[WeightRule]:
 
 
 def written_notes(spec: Spec) -> list[str]:
-    """Notes on a spec's classifier that is exported to transformers."""
+    """Notes on the options for predictions of a spec's targets that are exported to transformers."""
+    notes = []
     found = parts.target(spec, MultiLabelConfig)
-    if found is None or (found.threshold == 0.5 and found.tune_threshold == "none"):
-        return []
-    return ["transformers has no thresholds: it gives probabilities, and the thresholds of the model are not written"]
+    if found is not None and (found.threshold != 0.5 or found.tune_threshold != "none"):
+        reason = "it gives probabilities, and the thresholds of the model are not written"
+        notes.append(f"transformers has no thresholds: {reason}")
+    for target in spec.model.targets:
+        for option, info in type(target.config).model_fields.items():
+            value = getattr(target.config, option)
+            if is_prediction_only(info) and value != info.default:
+                reason = "it is an option of the prediction there, and not of the model"
+                notes.append(f"{target.path}.{option} is {value} and is not written: {reason}")
+    return notes

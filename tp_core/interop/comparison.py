@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import Chosen, choices_in, slots_of
 from tp_core.options.context import BuildContext
-from tp_core.options.marks import is_training_only
+from tp_core.options.marks import is_prediction_only, is_training_only
 from tp_core.options.slices import Slices
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
@@ -115,7 +115,8 @@ def _of_config(path: str, config: ModuleConfig, context: BuildContext) -> dict[s
             found |= _options(f"{path}.{option}.{each.name}", each, config.inner_context(option, context))
     fields = type(config).model_fields
     # The width of embeddings is compared once for the component.
-    left_out = {name for name, info in fields.items() if is_training_only(info)} | {"embedding_size"}
+    left_out = {name for name, info in fields.items() if is_training_only(info) or is_prediction_only(info)}
+    left_out.add("embedding_size")
     return found | {f"{path}.{name}": value for name, value in options.items() if name not in left_out}
 
 

@@ -13,6 +13,10 @@ class TrainingMark:
     """Marks an option that only changes training or initial values, and not what a trained model computes."""
 
 
+class PredictionMark:
+    """Marks an option that only changes the choice of predictions from what a model computes."""
+
+
 class SizeMark:
     """Marks an option that drawings of a model always show."""
 
@@ -24,6 +28,9 @@ PathStr = Annotated[str, PathMark()]
 
 #: An option that only changes training or initial values: ``dropout: TrainingOnly[float]``.
 TrainingOnly = Annotated[T, TrainingMark()]
+
+#: An option that only changes the choice of predictions from what a model computes: ``n_best: PredictionOnly[int]``.
+PredictionOnly = Annotated[T, PredictionMark()]
 
 #: An option that drawings of a model always show: ``num_layers: ModelSize[int]``.
 ModelSize = Annotated[T, SizeMark()]
@@ -52,6 +59,11 @@ def is_path(info: Any) -> bool:
 def is_training_only(info: Any) -> bool:
     """True if an option, given by its field, only changes training or initial values."""
     return any(isinstance(mark, TrainingMark) for mark in info.metadata)
+
+
+def is_prediction_only(info: Any) -> bool:
+    """True if an option, given by its field, only changes the choice of predictions."""
+    return any(isinstance(mark, PredictionMark) for mark in info.metadata)
 
 
 def is_size(info: Any) -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
+from tp_core import discovery
 from tp_core.data.classes.names import as_compared
 from tp_core.data.label_options import LabelOptions
 from tp_core.options.base import Problem
@@ -47,9 +48,6 @@ class ClassNameOptions(LabelOptions):
     target.
     """
 
-    #: Path of the processor in specs, for messages.
-    place: ClassVar[str] = "data.processor.cls"
-
     terms: ClassVar[Mapping[str, str]] = {
         "labels": "label_list class_names id2label label_names",
     }
@@ -79,8 +77,8 @@ class ClassNameOptions(LabelOptions):
         """The reader of the label of a target."""
         from tp_core.data.classes.labels import ClassLabels
 
-        field, option = self.label_columns(data)[target], f"{self.place}.labels"
-        return ClassLabels(self.names(target), self.classes(data, target), option, field)
+        option = f"data.processor.{discovery.index().name_of('processor', type(self))}.labels"
+        return ClassLabels(self.names(target), self.classes(data, target), option, self.label_columns(data)[target])
 
     def names(self, target: str = "") -> Names | None:
         """The names of a target's classes in the form of the option; None if the classes have no names."""

@@ -18,7 +18,6 @@ class ClassSetOptions(ClassNameOptions):
     """Mixin for the config of a processor whose records have sets of classes. It must be the first base class."""
 
     label_kind: ClassVar[str] = "multi_label"
-    place: ClassVar[str] = "data.processor.multi_label"
 
     delimiter: str = Field(
         ",", min_length=1, description="divides a label that is a text into classes; a label may also be a list"

@@ -8,7 +8,7 @@ from pydantic import Field
 from tp_core.metrics.facts import MetricFacts
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
-from tp_core.options.marks import TrainingOnly
+from tp_core.options.marks import PredictionOnly, TrainingOnly
 from tp_core.options.ports import Port
 from tp_core.options.target import TargetConfig
 
@@ -26,8 +26,8 @@ class QuestionAnsweringConfig(TargetConfig):
 
     dropout: TrainingOnly[float] = Field(0.0, ge=0, lt=1, description="dropout before the linear layer")
     init_std: TrainingOnly[float] = Field(0.02, gt=0)
-    n_best: int = Field(20, gt=0, description="number of spans that a prediction has, the best first")
-    max_answer_length: int = Field(30, gt=0, description="maximum number of tokens of a predicted span")
+    n_best: PredictionOnly[int] = Field(20, gt=0, description="number of spans that a prediction has, the best first")
+    max_answer_length: PredictionOnly[int] = Field(30, gt=0, description="maximum number of tokens of a predicted span")
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {Port.labels("qa"): FieldSpec(("batch",))}

@@ -8,7 +8,6 @@ from tp_core.spec.choices.places import Place, canonical_choice, place_at
 from tp_core.spec.tree.canonical import instance_name, same_module
 from tp_core.spec.tree.nodes import Node
 
-
 #: Keys of a part of the spec of which only one may be given. One that is given replaces an inherited other one.
 _ALTERNATIVES: dict[tuple[str, ...], tuple[str, ...]] = {("train",): ("steps", "epochs")}
 
@@ -41,9 +40,9 @@ def _one_spelling(base: Node, over: Node) -> tuple[Node, Node]:
 def merge(base: Node, over: Node, path: tuple[str, ...] = (), trees: Sequence[Node] = ()) -> Node:
     """Merge ``over`` over ``base``; ``over`` takes precedence. Both are canonical, except for options of modules.
 
-    Mappings are merged key by key; ``train.epochs`` replaces inherited ``train.steps``, and vice versa. A slot with another module drops the inherited options of the old module. A shelf is
+    Mappings are merged key by key. A slot with another module drops the inherited options of the old module. A shelf is
     replaced as a list, but modules that occur in both keep their inherited options. The same holds for options that
-    choose modules.
+    choose modules. ``train.epochs`` replaces an inherited ``train.steps``, and vice versa.
 
     Args:
         trees: the whole specs; if empty, the two nodes themselves.

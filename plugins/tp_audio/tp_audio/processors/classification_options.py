@@ -29,13 +29,9 @@ class LabelledSpeechConfig(LabelOptions, SpeechProcessorConfig):
 class SpeechClassificationProcessorConfig(ClassLabelOptions, LabelledSpeechConfig):
     """Filter banks of recordings with one class label each: commands, speakers, languages, sounds."""
 
-    place: ClassVar[str] = "data.processor.speech_cls"
-
 
 class SpeechMultiLabelConfig(ClassSetOptions, LabelledSpeechConfig):
     """Filter banks of recordings with any number of class labels each: sounds, instruments, tags."""
-
-    place: ClassVar[str] = "data.processor.speech_multi_label"
 
 
 class SpeechRegressionConfig(NumberLabelOptions, LabelledSpeechConfig):
@@ -51,13 +47,9 @@ class LabelledWaveformConfig(LabelOptions, FinetuningProcessorConfig):
 class WaveformClassificationProcessorConfig(ClassLabelOptions, LabelledWaveformConfig):
     """Raw waveforms with one class label each: commands, speakers, languages, sounds."""
 
-    place: ClassVar[str] = "data.processor.waveform_cls"
-
 
 class WaveformMultiLabelConfig(ClassSetOptions, LabelledWaveformConfig):
     """Raw waveforms with any number of class labels each: sounds, instruments, tags."""
-
-    place: ClassVar[str] = "data.processor.waveform_multi_label"
 
 
 class WaveformRegressionConfig(NumberLabelOptions, LabelledWaveformConfig):

@@ -26,8 +26,6 @@ class LabelledImageConfig(LabelOptions, PictureProcessorConfig):
 class ImageProcessorConfig(ClassLabelOptions, LabelledImageConfig):
     """Pictures with one class label each."""
 
-    place: ClassVar[str] = "data.processor.image"
-
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
         yield from super().check_targets(data)
         if self.augment.mixes() and self.classes(data) is None:
@@ -36,8 +34,6 @@ class ImageProcessorConfig(ClassLabelOptions, LabelledImageConfig):
 
 class ImageMultiLabelConfig(ClassSetOptions, LabelledImageConfig):
     """Pictures with any number of class labels each."""
-
-    place: ClassVar[str] = "data.processor.image_multi_label"
 
 
 class ImageRegressionConfig(NumberLabelOptions, LabelledImageConfig):
