@@ -51,11 +51,15 @@ class Stream(nn.Module):
         self.embedding, self.encoder = embedding, encoder
 
 
+class MissingStreamError(TPError):
+    """The error for a batch of records without labels that do not feed a stream that a target reads."""
+
+
 class _Streams(dict[str, Sequence]):
     """Sequences of streams. Without labels, records need not feed streams that no target reads."""
 
     def __missing__(self, name: str) -> Sequence:
-        raise TPError(f"the records have nothing for the stream '{name}', which the predictions need")
+        raise MissingStreamError(f"the records have nothing for the stream '{name}', which the predictions need")
 
 
 class Model(ModelWeights):

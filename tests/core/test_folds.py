@@ -230,3 +230,12 @@ def test_an_evaluation_with_records_of_the_training_is_an_error(
     with pytest.raises(SpecError) as caught:
         check(train, held_out)
     assert message in str(caught.value)
+
+
+def test_a_misspelt_class_is_named_with_its_line(tmp_path: Path) -> None:
+    of = [str(table(tmp_path / "all.tsv", ["good", "bad", "god", *["good", "bad"] * 4]))]
+    with pytest.raises(DataError) as caught:
+        texts(of=of, folds=3, stratify="label")
+    assert str(caught.value).endswith(
+        "all.tsv:4: 3 folds need at least 3 records of each class, and 'god' has 1; did you mean 'good'?"
+    )

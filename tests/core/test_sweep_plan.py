@@ -284,7 +284,9 @@ def test_folds_of_data_that_cannot_be_divided_are_told_before_anything_trains(ho
     with pytest.raises(TPError, match=r"train\.tsv: 50 folds need at least 50 records of each class, and 'good' has "):
         prepared(folds=50)
     assert len(prepared(folds=50, stratify=False).folds.division) == 60
-    with pytest.raises(TPError, match=r"train\.tsv:2: there is no 'autor', which tells the group; the columns are"):
+    with pytest.raises(
+        TPError, match=r"train\.tsv:2: there is no 'autor', which tells the group; did you mean 'author'\?"
+    ):
         prepared(folds=2, group="autor")
     masked = ["model.target=[mlm]", "data.processor=bert", "data.processor.bert.max_length=16"]
     with pytest.raises(
@@ -329,6 +331,9 @@ def test_a_folder_of_something_else_is_refused(home: Path) -> None:
     with pytest.raises(TPError, match=r"holds another sweep \(train\.steps differs\)"):
         prepared("train.seed=1,2", settings=["train.steps=7"], resume=True)
     reviews.write_table(home / "train.tsv", 50)
+    prepared("train.seed=1,2", resume=True)  # no run has begun: all have failed because of the data, for example
+    (made.folder.path / "seed=1").mkdir()
+    (made.folder.path / "seed=1" / "metrics.jsonl").touch()
     with pytest.raises(TPError, match=r"holds another sweep \(the data have changed since it began\)"):
         prepared("train.seed=1,2", resume=True)
     (home / "other").mkdir()

@@ -13,13 +13,14 @@ from tp_core import load_spec
 PAGES = sorted((Path(__file__).resolve().parents[2] / "docs" / "tasks").glob("*.md"))
 _FILE = re.compile(r"[\w./-]+\.(?:tsv|jsonl|json|conll|csv|txt|parquet)\b")
 
+#: Data that my_bert.yaml evaluates on, which no other task can read.
+_OF_BERT = "held_out.txt"
+
+_README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+
 #: The pre-trained models that pages extend.
 PARENTS = {
-    "my_bert.yaml": """
-extends: bert-tiny
-model: {embedding: [word, pos: {max_length: 128}, seg]}
-data: {tokenizer: {wordpiece: {vocab: vocab.txt}}, processor: bert, train: corpus.txt}
-""",
+    "my_bert.yaml": next(block for block in re.findall(r"```yaml\n(.*?)```", _README, flags=re.S) if _OF_BERT in block),
     "my_gpt.yaml": """
 extends: gpt2
 data:
@@ -50,8 +51,11 @@ def test_a_spec_of_a_page_passes_the_checks(block: str, tmp_path: Path) -> None:
     lines(tmp_path / "vocab.txt", words)
     for name, parent in PARENTS.items():
         (tmp_path / name).write_text(parent)
-    for name in {"corpus.txt", *_FILE.findall(block)} - {"vocab.txt"}:
+    for name in {"corpus.txt", _OF_BERT, *_FILE.findall(block)} - {"vocab.txt"}:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("text\n")
     (tmp_path / "spec.yaml").write_text(block)
-    load_spec(tmp_path / "spec.yaml")
+    spec = load_spec(tmp_path / "spec.yaml")
+    if "extends: my_bert.yaml" in block:
+        given = [each for part in spec.sets().values() for each in part.data.options.given("eval")]
+        assert not any(str(each).endswith(_OF_BERT) for each in given), "the evaluation data are those of my_bert.yaml"

@@ -95,7 +95,7 @@ def test_a_wrong_encoding_deep_in_a_large_corpus_has_its_own_line(tmp_path: Path
 def test_a_corpus_of_blank_lines_is_refused(tmp_path: Path, corpus: str, target: Any, processor: str) -> None:
     (tmp_path / "corpus.txt").write_text(corpus)
     said = refused(tmp_path, write_spec(tmp_path, target, processor, "corpus.txt"))
-    assert said == "corpus.txt: no training instances: the data hold nothing that the processor can use"
+    assert said == "corpus.txt: there is no record that the processor can use"
 
 
 def test_next_sentences_of_a_single_document_are_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_lines_in_a_wrong_encoding_can_be_skipped(tmp_path: Path, capsys: pytest
 
 def test_data_of_which_every_record_is_skipped_is_refused(tmp_path: Path) -> None:
     said = classify(tmp_path, "label\ttext_a\nx\tthe film\n", on_bad_record="skip")
-    assert said == "data.tsv: no training instances: the data hold nothing that the processor can use"
+    assert said == "data.tsv: there is no record that the processor can use"
 
 
 # -- tokenizers ------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from tp_core.errors import DataError, TPError
 from tp_core.evaluation.mode import evaluating
 from tp_core.inference.batches import Division, Unusable, answers
 from tp_core.interfaces import Batch, Record
+from tp_core.model import MissingStreamError
 from tp_core.processes.shared import ALONE, Processes
 
 #: Inputs of a call: one text, dictionary of fields or record, or several of them.
@@ -89,7 +90,13 @@ def predict(
 
     def compute(batch: Batch, numbers: list[int], records: list[Record]) -> list[dict[str, Any]]:
         with evaluating(loaded.model):
-            return processor.describe(loaded.model.predict(batch))
+            try:
+                found = loaded.model.predict(batch)
+            except MissingStreamError as error:
+                first, fields = records[0], ", ".join(records[0].value)
+                message = f"{error}; the fields are {fields}"
+                raise DataError(message, file=first.file, line=first.line) from None
+            return processor.describe(found)
 
     made = answers(
         as_records(inputs),

@@ -14,6 +14,9 @@ from tp_core.training.lock import LOCK
 
 _PLAN = "sweep.json"
 
+#: Folders of a sweep that are not of runs.
+_NO_RUNS = ("logs", "out_of_fold")
+
 
 class SweepFolder:
     """The folder of a sweep.
@@ -59,15 +62,20 @@ class SweepFolder:
         except (OSError, ValueError) as error:
             raise TPError(f"{file}: cannot be read as the plan of a sweep ({error}); {other}") from error
         if difference := plain_difference(before, json.loads(json.dumps(plan))):
-            what = (
-                "the data have changed since it began"
-                if difference.startswith(("data.", "folds.division"))
-                else (f"{difference.removeprefix('spec.')} differs")
-            )
+            of_data = difference.startswith(("data.", "folds.division"))
+            if of_data and not self._has_begun():
+                return  # the data were corrected after all runs had failed because of them
+            what = "the data have changed since it began" if of_data else f"{difference.removeprefix('spec.')} differs"
             raise TPError(f"{self.path}: this folder holds another sweep ({what}); {other}")
 
+    def _has_begun(self) -> bool:
+        """True if a run has begun to train, so that its folder holds more than its lock."""
+        own = [each for each in self.path.iterdir() if each.is_dir() and each.name not in _NO_RUNS]
+        return any(inner.name != LOCK for each in own for inner in each.iterdir())
+
     def write(self, plan: dict[str, Any]) -> None:
-        """Make the folder, and write the plan if it is not there."""
+        """Make the folder, and write the plan if it is not there or has changed."""
         (self.path / "logs").mkdir(parents=True, exist_ok=True)
-        if not (self.path / _PLAN).exists():
-            write_whole(self.path / _PLAN, json.dumps(plan, indent=1, ensure_ascii=False))
+        file, text = self.path / _PLAN, json.dumps(plan, indent=1, ensure_ascii=False)
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            write_whole(file, text)

@@ -121,7 +121,7 @@ def prepared_rows(
     if remarks := told():
         say(remarks)
     if not count:
-        raise DataError(f"{named}: no training instances: the data hold nothing that the processor can use")
+        raise DataError(f"{named}: there is no record that the processor can use")
     say(f"prepared {count:,} instances in {target}")
     return ArrowRows(target)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tp_core.data.sampling.order import FOLD, generator
+from tp_core.suggest import did_you_mean
 
 Numbers = NDArray[np.int64]
 
@@ -52,8 +54,15 @@ def _of_groups(classes: Numbers, folds: int, groups: Numbers, rank: Numbers) -> 
     return found
 
 
-def faults(classes: Numbers, names: Sequence[str], folds: int, groups: Numbers | None, group: str) -> str:
-    """The reason why records cannot be divided; empty if they can.
+class Fault(NamedTuple):
+    """The reason why records cannot be divided, and the class that is the reason, if its name seems misspelt."""
+
+    message: str
+    name: str | None = None
+
+
+def fault(classes: Numbers, names: Sequence[str], folds: int, groups: Numbers | None, group: str) -> Fault | None:
+    """The reason why records cannot be divided; None if they can.
 
     Args:
         names: names of the classes.
@@ -63,19 +72,23 @@ def faults(classes: Numbers, names: Sequence[str], folds: int, groups: Numbers |
     if groups is not None and count >= folds:
         number = len(np.unique(groups))
         if number < folds:
-            return f"{folds} folds need at least {folds} values of '{group}', and there {_are(number)}"
+            return Fault(f"{folds} folds need at least {folds} values of '{group}', and there {_are(number)}")
     elif count < folds:
-        return f"{folds} folds need at least {folds} records, and there {_are(count)}"
+        return Fault(f"{folds} folds need at least {folds} records, and there {_are(count)}")
     own = classes if groups is None else np.unique(np.stack([classes, groups]), axis=1)[0]
     numbers = np.bincount(own[own != NO_CLASS], minlength=len(names))
-    few = [f"'{name}' has {number}" for name, number in zip(names, numbers) if number < folds]
-    if not few:
-        return ""
+    rare = [name for name, number in zip(names, numbers) if number < folds]
+    if not rare:
+        return None
+    common = [name for name in names if name not in rare]
+    few = [f"'{name}' has {numbers[names.index(name)]}" for name in rare]
+    near = did_you_mean(rare[0], common)
     what = "records" if groups is None else f"values of '{group}'"
     more = f" and {len(few) - 5} more classes" if len(few) > 5 else ""
-    return (
+    return Fault(
         f"{folds} folds need at least {folds} {what} of each class, and {', '.join(few[:5])}{more}; "
-        "take fewer folds, or leave stratify out"
+        f"{near or 'take fewer folds, or do not stratify'}",
+        rare[0] if near else None,
     )
 
 

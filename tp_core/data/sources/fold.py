@@ -14,7 +14,7 @@ from tp_core.data.classes.names import NamedClass, as_compared
 from tp_core.data.sources.bad import BadRecords, Reporting
 from tp_core.data.sources.base import Reading, Source
 from tp_core.data.sources.columns import listed
-from tp_core.data.sources.division import NO_CLASS, Numbers, divide, faults
+from tp_core.data.sources.division import NO_CLASS, Numbers, divide, fault
 from tp_core.data.sources.find import find_sources
 from tp_core.data.sources.fold_options import FoldConfig
 from tp_core.data.sources.folder_rules import ANY_FORM, FolderRules
@@ -106,6 +106,7 @@ class _Traits:
         self._classes, self._groups = list[int](), list[int]()
         self._class_numbers, self._group_numbers = dict[str, int](), dict[str, int]()
         self._columns = dict[str, None]()
+        self._first = dict[str, tuple[Any, int | None]]()  # file and line of the first record of each class
 
     def add(self, each: Record | DataError) -> None:
         """Add the next record, or the error in its place.
@@ -118,16 +119,22 @@ class _Traits:
             self._columns |= dict.fromkeys(value)
         stratify, group = self._config.stratify, self._config.group
         own = None if stratify is None else value.get(stratify)
-        self._classes.append(
-            NO_CLASS if own is None else self._class_numbers.setdefault(_text(own), len(self._class_numbers))
-        )
+        self._classes.append(NO_CLASS if own is None or isinstance(each, DataError) else self._number(_text(own), each))
         if group is None:
             return
         if isinstance(each, Record) and value.get(group) in (None, ""):
-            columns = f"; the columns are {listed(value)}" if group not in value else ""
+            near = did_you_mean(group, value) or f"the columns are {listed(value)}"
+            columns = f"; {near}" if group not in value else ""
             raise DataError(f"there is no '{group}', which tells the group{columns}", file=each.file, line=each.line)
         name = _text(value[group]) if value else f"\0{len(self._groups)}"  # an unreadable record is a group of its own
         self._groups.append(self._group_numbers.setdefault(name, len(self._group_numbers)))
+
+    def _number(self, name: str, record: Record) -> int:
+        """The number of a class."""
+        if name not in self._class_numbers:
+            self._class_numbers[name] = len(self._class_numbers)
+            self._first[name] = record.file, record.line
+        return self._class_numbers[name]
 
     def divided(self, path: str) -> Numbers:
         """The fold of each record; see :attr:`Fold.division`."""
@@ -137,8 +144,9 @@ class _Traits:
             raise DataError(f"no record has '{config.stratify}', which tells the class; {near}", file=path)
         classes = np.array(self._classes, np.int64)
         groups = None if config.group is None else np.array(self._groups, np.int64)
-        if why := faults(classes, [*self._class_numbers], config.folds, groups, config.group or ""):
-            raise DataError(why, file=path)
+        if why := fault(classes, [*self._class_numbers], config.folds, groups, config.group or ""):
+            file, line = (path, None) if why.name is None else self._first[why.name]
+            raise DataError(why.message, file=file, line=line)
         return divide(classes, config.folds, config.seed, groups)
 
 

@@ -266,7 +266,7 @@ class TokenClassificationProcessor(TextProcessor):
     # -- inference ---------------------------------------------------------------------------------------------
 
     def divide(self, records: list[Record]) -> list[list[Sample]]:
-        given = [(record, read(record, self.config.split_spaces)) for record in records]
+        given = [(record, read(record, self.config.split_spaces, labelled=False)) for record in records]
         return [
             [{**row, **self._sample(row)} for row in map(_unlabelled, self._rows(document))]
             for document in self._documents(given, None)

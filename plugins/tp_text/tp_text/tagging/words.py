@@ -46,7 +46,7 @@ class TaggedText:
     spans: list[GivenSpan] | None = None
 
 
-def read(record: Record, split_spaces: bool = False) -> TaggedText:
+def read(record: Record, split_spaces: bool = False, labelled: bool = True) -> TaggedText:
     """The text of a record, with its tags or spans if it has them.
 
     Forms: ``tokens`` (a list) and ``tags`` (a list); a text with ``spans``; a text of words between spaces with
@@ -54,6 +54,7 @@ def read(record: Record, split_spaces: bool = False) -> TaggedText:
 
     Args:
         split_spaces: True if the words of a text are those between spaces, also without tags.
+        labelled: False to ignore tags and spans, also wrong ones. Words are those that they belong to.
 
     Raises:
         DataError: a field is missing, or the fields disagree.
@@ -72,18 +73,29 @@ def read(record: Record, split_spaces: bool = False) -> TaggedText:
         for token in tokens:
             begin = words[-1][1] + 1 if words else 0
             words.append((begin, begin + len(token)))
-        tags = None if value.get(_TAGS) is None else _listed(value[_TAGS], _TAGS, problem)
+        tags = None if not labelled or value.get(_TAGS) is None else _listed(value[_TAGS], _TAGS, problem)
         return TaggedText(text, words, _counted(tags, len(words), _TAGS, problem))
     found = text_field(record, "text_a", "text")
     if found is None:
         raise missing_field(record, "'tokens', 'text_a' or 'text'")
     if value.get(_SPANS) is not None:
-        return TaggedText(found, None, None, [_span(each, found, problem) for each in _spans(value[_SPANS], problem)])
+        return TaggedText(
+            found,
+            None,
+            None,
+            None if not labelled else [_span(each, found, problem) for each in _spans(value[_SPANS], problem)],
+        )
     label = value.get(_LABEL)
     if label is None and not split_spaces:
         return TaggedText(found)
     words = _between_spaces(found)
-    tags = None if label is None else label.split() if isinstance(label, str) else _listed(label, _LABEL, problem)
+    tags = (
+        None
+        if not labelled or label is None
+        else label.split()
+        if isinstance(label, str)
+        else _listed(label, _LABEL, problem)
+    )
     return TaggedText(found, words, _counted(tags, len(words), _LABEL, problem))
 
 
