@@ -77,8 +77,13 @@ def test_files_of_a_report_are_not_replaced_unasked(home: Path, tmp_path: Path) 
     (tmp_path / "own" / "notes.txt").write_text("mine")
     said = runs.run_tp(home, *command, str(tmp_path / "own"), status=2)
     assert "own: the folder is not empty; --overwrite replaces files of an earlier report in it" in said
-    runs.run_tp(home, *command, str(tmp_path / "own"), "--overwrite")
-    assert (tmp_path / "own" / "notes.txt").read_text() == "mine"
+    said = runs.run_tp(home, *command, str(tmp_path / "own"), "--overwrite", status=2)
+    assert "own: the folder has files that are not of a report, such as notes.txt; name another one" in said
+    assert [each.name for each in (tmp_path / "own").iterdir()] == ["notes.txt"]
+    runs.run_tp(home, *command, str(tmp_path / "report"))
+    (tmp_path / "report" / "metrics.json").write_text("{}")
+    runs.run_tp(home, *command, str(tmp_path / "report"), "--overwrite")
+    assert "cls/accuracy" in (tmp_path / "report" / "metrics.json").read_text()
     said = runs.run_tp(home, *command, str(tmp_path / "no" / "folder"), status=2)
     assert "there is no such folder" in said
     said = runs.run_tp(home, *command, str(home / "rows.jsonl"), status=2)

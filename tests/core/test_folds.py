@@ -121,7 +121,11 @@ def test_an_unreadable_record_has_a_number_and_is_reported_by_the_part_that_has_
         ("xy", {"folds": 3}, "3 folds need at least 3 records, and there are 2"),
         ("xxxxyy", {"folds": 3, "stratify": "label"}, "3 folds need at least 3 records of each class, and 'y' has 2;"),
         ("xxxx", {"folds": 2, "stratify": "lable"}, "no record has 'lable', which tells the class; did you mean 'labe"),
-        ("xxxx", {"folds": 2, "group": "autor"}, r"a\.tsv:2: there is no 'autor', which tells the group; the columns"),
+        (
+            "xxxx",
+            {"folds": 2, "group": "autor"},
+            r"a\.tsv:2: there is no 'autor', which tells the group; did you mean 'author'",
+        ),
         ("xxxx", {"folds": 2, "group": "author"}, "2 folds need at least 2 values of 'author', and there is 1"),
     ],
 )

@@ -298,6 +298,11 @@ def test_folds_of_data_that_cannot_be_divided_are_told_before_anything_trains(ho
         prepared(folds=2, settings=sets)
 
 
+def test_a_key_with_values_in_two_places_is_refused(home: Path) -> None:
+    with pytest.raises(TPError, match=r"--grid train\.seed is given twice; give all values at once"):
+        prepared("train.seed=1,2", "train.seed=3")
+
+
 def test_folds_of_a_local_source_are_those_of_the_folder_of_the_spec(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

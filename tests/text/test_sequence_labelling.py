@@ -115,6 +115,18 @@ def test_predictions_are_spans_in_characters_of_the_text(tmp_path: Path) -> None
     assert span == {"text": "w2ab w3", "label": "PER", "start": 3, "end": 10, "first_word": 1, "last_word": 2}
 
 
+def test_predictions_ignore_tags_also_wrong_ones(tmp_path: Path) -> None:
+    own = made(tmp_path)
+    given = [
+        {"tokens": ["w1", "w2"], "tags": ["O"]},
+        {"text_a": "w1 w2", "label": "O O O"},
+        {"text": "w1 w2", "spans": [[3, 90, "PER"]]},
+        {"tokens": ["w1", "w2"]},
+    ]
+    plain, *_ = found = [samples[0] for samples in own.divide(records(given))]
+    assert all(each["input_ids"].tolist() == plain["input_ids"].tolist() for each in found)
+
+
 def test_tags_that_break_the_scheme_are_counted_or_refused(tmp_path: Path) -> None:
     good, bad = {"tokens": ["w1"], "tags": ["B-PER"]}, {"tokens": ["w1", "w2"], "tags": ["O", "I-PER"]}
     own = made(tmp_path)

@@ -29,9 +29,16 @@ def report_folder(name: str, overwrite: bool, processes: Processes) -> Path:
             raise TPError(f"{name}: this is a file; expected the name of a folder")
         if path.is_dir() and any(path.iterdir()) and not overwrite:
             raise TPError(f"{name}: the folder is not empty; --overwrite replaces files of an earlier report in it")
+        if path.is_dir() and (other := next((each.name for each in path.iterdir() if not _of_report(each)), "")):
+            raise TPError(f"{name}: the folder has files that are not of a report, such as {other}; name another one")
         if not path.parent.is_dir():
             raise TPError(f"{path.parent}: there is no such folder{instead(path.parent)}")
     return path
+
+
+def _of_report(file: Path) -> bool:
+    """True if a file may be of an earlier report."""
+    return file.is_file() and (file.name == METRICS or file.suffix in (".tsv", ".svg"))
 
 
 def write_report(folder: Path, metrics: Mapping[str, float], tables: Mapping[str, Table]) -> str:

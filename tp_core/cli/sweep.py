@@ -87,7 +87,8 @@ def sweep(
     tell("\n".join(outcome.lines))
     if outcome.best is not None and made.search.total() > 1:
         tell(f"best by {made.measure.name}: {' '.join(outcome.best)}")
-    tell(f"{outcome.folder}: results.tsv, summary.tsv{', out_of_fold/' if made.folds is not None else ''}")
+    predicted = ", out_of_fold/" if made.folder.out_of_fold("").parent.is_dir() else ""
+    tell(f"{outcome.folder}: results.tsv, summary.tsv{predicted}")
     if left := outcome.unfinished:
         names = ", ".join(f"{each.run.name} ({each.status})" for each in left[:5])
         more = f" and {len(left) - 5} more" if len(left) > 5 else ""

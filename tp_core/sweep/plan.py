@@ -81,7 +81,11 @@ def read_plan(
     chosen = {key: value for key, value in (given or {}).items() if value is not None}
     options = SweepOptions(spec=path) if file is None else file
     options = options.model_copy(update=chosen)
-    nodes = {**nodes, **dict(map(grid_setting, grid))}
+    asked = [*map(grid_setting, grid)]
+    keys = [key for key, _ in asked]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise TPError(f"--grid {twice} is given twice; give all values at once: --grid {twice}=VALUE,VALUE")
+    nodes = {**nodes, **dict(asked)}
     found = axes(nodes)
     if file is not None and root is not None:
         options = options.model_copy(update={"spec": _spec_of(options.spec, root)})
