@@ -50,3 +50,14 @@ def test_a_default_that_no_module_takes_is_an_error_that_names_the_option_to_set
 def test_a_default_that_one_of_several_modules_takes_is_no_error(tmp_path: Path) -> None:
     child = write(tmp_path, "model: {dropout: 0.3, encoder: {transformer: {dropout: 0.1}}}")
     assert load_spec(child).model.streams[""].encoder.config.dropout == 0.1
+
+
+def test_a_default_of_a_stream_that_its_modules_do_not_take_is_an_error(tmp_path: Path) -> None:
+    stream = "{embedding: [word], encoder: {transformer: {num_layers: 2, num_heads: 2}}, num_layers: 3}"
+    other = "{embedding: [word], encoder: {transformer: {num_heads: 2}}, num_layers: 3}"
+    text = f"model: {{hidden_size: 16, streams: {{a: {stream}, b: {other}}}, target: [clr]}}"
+    (tmp_path / "spec.yaml").write_text(text)
+    with pytest.raises(TPError) as caught:
+        load_spec(tmp_path / "spec.yaml")
+    (line,) = [each for each in str(caught.value).splitlines() if "changes nothing" in each]
+    assert "model.streams.a.num_layers: changes nothing: model.streams.a.encoder.transformer.num_layers is" in line

@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 @trust_code_option
 @click.pass_context
 def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Check a spec: its syntax, its modules and their connections, and its data.
+    """Check a spec: its syntax, its modules and their connections, and the files of its data.
 
-    SPEC is a YAML or JSON file, or the name of a preset. If a spec has no data part of its own, only its model is
+    SPEC is a YAML or JSON file, or the name of a preset. Records are not read; tp train and tp preprocess report bad
+    ones. If a spec has no data part of its own, only its model is
     checked. The exit status is 2 if the spec has a problem.
     """
     try:

@@ -40,7 +40,7 @@ class BuiltIn(NamedTuple):
 
 BUILT_IN = {
     "train": BuiltIn("tp_core.cli.train", "train", "Train, or continue to train, the model of a spec."),
-    "check": BuiltIn("tp_core.cli.check", "check", "Check a spec and its data, without training.", True),
+    "check": BuiltIn("tp_core.cli.check", "check", "Check a spec and the files of its data, without training.", True),
     "show": BuiltIn("tp_core.cli.show", "show", "Show a resolved spec, its model tree and its costs."),
     "modules": BuiltIn("tp_core.cli.modules", "modules", "List the installed modules and presets.", True),
     "preprocess": BuiltIn("tp_core.cli.preprocess", "preprocess", "Prepare the data of a spec ahead of training."),

@@ -82,12 +82,8 @@ class ModelResolver(DataResolver):
                 near = hint(key, known, "model", self.root)
                 message = f"no module of this model has an option '{key}'" + (f"; {near}" if near else "")
                 self.problems.add(f"model.{key}", message, children[key], key=True)
-            elif key not in own and f"model.{key}" in self.used.set_elsewhere.keys() - self.used.taken:
-                where, other = self.used.set_elsewhere[f"model.{key}"]
-                message = (
-                    f"changes nothing: {where} is {describe(other.value)} ({other.origin.place()}); set that option"
-                )
-                self.problems.add(f"model.{key}", message, children[key], key=True)
+            elif key not in own:
+                self.check_taken(f"model.{key}", children[key])
         if options is None or any(s is None for s in streams.values()) or any(t is None for t in targets):
             return None
         return ModelSpec(
@@ -100,6 +96,13 @@ class ModelResolver(DataResolver):
             decoder,
             fusion,
         )
+
+    def check_taken(self, path: str, node: Node) -> None:
+        """Add a problem about a default if all modules that have the option set it to another value themselves."""
+        if path in self.used.set_elsewhere.keys() - self.used.taken:
+            where, other = self.used.set_elsewhere[path]
+            message = f"changes nothing: {where} is {describe(other.value)} ({other.origin.place()}); set that option"
+            self.problems.add(path, message, node, key=True)
 
     def check_names(self, node: Node, targets: list[Chosen[Any] | None]) -> None:
         """Add problems about own names of targets that are not allowed, or that two targets have by default."""
@@ -160,6 +163,8 @@ class ModelResolver(DataResolver):
                     known = [*own_keys, *type(encoder.config).model_fields]
                     message = suggest_key(key, known, path, self.root)
                     self.problems.add(f"{path}.{key}", message, children[key], key=True)
+                elif key not in own_keys:
+                    self.check_taken(f"{path}.{key}", children[key])
         if "pooling" in defaults:
             self.used.add("pooling")
             given = {"pooling": defaults["pooling"]}
