@@ -53,11 +53,18 @@ def test_a_default_that_one_of_several_modules_takes_is_no_error(tmp_path: Path)
 
 
 def test_a_default_of_a_stream_that_its_modules_do_not_take_is_an_error(tmp_path: Path) -> None:
-    stream = "{embedding: [word], encoder: {transformer: {num_layers: 2, num_heads: 2}}, num_layers: 3}"
-    other = "{embedding: [word], encoder: {transformer: {num_heads: 2}}, num_layers: 3}"
-    text = f"model: {{hidden_size: 16, streams: {{a: {stream}, b: {other}}}, target: [clr]}}"
-    (tmp_path / "spec.yaml").write_text(text)
+    inner = "embedding: [word], encoder: {transformer: {num_layers: 2, num_heads: 2}}"
+    streams = f"streams: {{a: {{{inner}}}, b: {{{inner}}}}}"
+    (tmp_path / "parent.yaml").write_text(f"model: {{hidden_size: 16, {streams}, target: [clr]}}")
+    (tmp_path / "child.yaml").write_text("extends: parent.yaml\nmodel: {streams: {a: {num_layers: 3}}}")
     with pytest.raises(TPError) as caught:
-        load_spec(tmp_path / "spec.yaml")
+        load_spec(tmp_path / "child.yaml")
     (line,) = [each for each in str(caught.value).splitlines() if "changes nothing" in each]
     assert "model.streams.a.num_layers: changes nothing: model.streams.a.encoder.transformer.num_layers is" in line
+
+
+def test_an_option_of_a_module_takes_precedence_over_a_default_in_any_order(tmp_path: Path) -> None:
+    child = write(tmp_path, "model: {num_layers: 1, encoder: {transformer: {num_layers: 3}}}")
+    assert load_spec(child).model.streams[""].encoder.config.num_layers == 3
+    again = load_spec(child, ["model.encoder.transformer.num_layers=5"])
+    assert again.model.streams[""].encoder.config.num_layers == 5

@@ -76,8 +76,9 @@ def exported(folder: Path, name: str) -> Path:
     }
     if preset == "t5-small":
         tree["model"] |= {"head_size": 6}
-    if preset == "llama-7b":
-        tree["model"] |= {"encoder": {"transformer": {"num_heads": 4, "num_layers": 2, "feed_forward_size": 32}}}
+    if preset != "t5-small":  # the other presets set the sizes of their transformer themselves
+        sizes = {name: tree["model"].pop(name) for name in [*SIZES] if name not in ("hidden_size", "vocab_size")}
+        tree["model"] |= {"encoder": {"transformer": {**sizes, "feed_forward_size": 32}}}
     (folder / "spec.yaml").write_text(yaml.safe_dump(tree))
     spec = load_spec(folder / "spec.yaml")
     model = randomised(build_model(spec), seed=1, std=0.6)

@@ -30,6 +30,10 @@ class SourceConfig(ModuleConfig):
         """Yield problems that prevent reading records; only called if the files of :meth:`files` exist."""
         yield from ()
 
+    def check_beside(self, train: "SourceConfig") -> Iterator[Problem]:
+        """Yield problems of evaluation data from this source, if ``train`` is the source of training data."""
+        yield from ()
+
     def inputs(self) -> "list[str | Chosen[SourceConfig]]":
         """The data inputs that the source reads: those of its options of the type :data:`Inputs`."""
         options = [option for option, slot in slots_of(type(self)).items() if slot.paths]

@@ -24,7 +24,7 @@ from tp_core.spec.sections.data import DataSpec
 from tp_core.spec.sections.embedding import EmbeddingOptions, EmbeddingSpec
 from tp_core.spec.sections.keys import MODEL
 from tp_core.spec.tree.canonical import EMBEDDING_OPTIONS
-from tp_core.spec.tree.nodes import Node, Origin, describe
+from tp_core.spec.tree.nodes import COMMAND_LINE, Node, Origin, describe
 from tp_core.suggest import did_you_mean
 
 _NOWHERE = Node({}, Origin("default"))
@@ -98,11 +98,18 @@ class ModelResolver(DataResolver):
         )
 
     def check_taken(self, path: str, node: Node) -> None:
-        """Add a problem about a default if all modules that have the option set it to another value themselves."""
-        if path in self.used.set_elsewhere.keys() - self.used.taken:
-            where, other = self.used.set_elsewhere[path]
+        """Add a problem about a default that changes nothing, since modules have another value from a parent spec."""
+        if path not in self.used.set_elsewhere.keys() - self.used.taken:
+            return
+        where, other = self.used.set_elsewhere[path]
+        if self._age(node) < self._age(other):
             message = f"changes nothing: {where} is {describe(other.value)} ({other.origin.place()}); set that option"
             self.problems.add(path, message, node, key=True)
+
+    def _age(self, node: Node) -> int:
+        """0 for a value of the command line, 1 for one of the spec itself, 2 for an inherited one."""
+        source = node.origin.source
+        return 0 if source == COMMAND_LINE else 1 if source == self.root.origin.source else 2
 
     def check_names(self, node: Node, targets: list[Chosen[Any] | None]) -> None:
         """Add problems about own names of targets that are not allowed, or that two targets have by default."""

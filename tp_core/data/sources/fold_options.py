@@ -1,5 +1,6 @@
 """Options of the source that divides data into folds. Torch-free."""
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -29,20 +30,20 @@ class FoldConfig(SourceConfig):
         None, min_length=1, description="column with groups: records with the same value are in the same fold"
     )
 
-    def overlap(self, train: "FoldConfig") -> Problem | None:
-        """The option because of which this fold, for evaluations, may have records of the fold for the training."""
-        if self.of != train.of:
-            return None
+    def check_beside(self, train: SourceConfig) -> Iterator[Problem]:
+        if not isinstance(train, FoldConfig) or self.of != train.of:
+            return
         if self.held_out == train.held_out:
             kind = "its own fold" if self.held_out else "all folds but one"
-            return Problem("held_out", f"is {str(self.held_out).lower()} in data.train, too: both read {kind}")
+            yield Problem("held_out", f"is {str(self.held_out).lower()} in data.train, too: both read {kind}")
+            return
         for option in ("folds", "number", "seed", "stratify", "group"):
             own, other = getattr(self, option), getattr(train, option)
             if own != other:
                 shown = ["null" if each is None else str(each) for each in (own, other)]
                 message = f"is {shown[0]}, and {shown[1]} in data.train, so that it has records of the training"
-                return Problem(option, message)
-        return None
+                yield Problem(option, message)
+                return
 
     @field_validator("number")
     @classmethod

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from tp_core import discovery
-from tp_core.data.sources.fold_options import FoldConfig
 from tp_core.options.choice import Chosen, choices_in, label_makers
 from tp_core.options.context import DataContext
 from tp_core.options.processor import ProcessorConfig
@@ -80,21 +79,19 @@ def _check_data_set(spec: Spec, where: tuple[str, ...], problems: Problems) -> N
                 continue
             for message in filter(None, map(unusable, expand(given))):
                 problems.add(f"{'.'.join(own)}.{key}", message, root.find((*own, key, number)))
-    _check_folds(spec, root, problems)
+    _check_sides(spec, root, problems)
 
 
-def _check_folds(spec: Spec, root: Node, problems: Problems) -> None:
-    """Report folds for evaluations that have records of the training."""
+def _check_sides(spec: Spec, root: Node, problems: Problems) -> None:
+    """Report evaluation data that do not fit the training data."""
     train, held = (
         [given for given in spec.data.options.given(key) if isinstance(given, Chosen)] for key in ("train", "eval")
     )
     for chosen in held:
         for other in train:
-            if isinstance(chosen.config, FoldConfig) and isinstance(other.config, FoldConfig):
-                problem = chosen.config.overlap(other.config)
-                if problem is not None:
-                    node = node_of(root, chosen, problem.option)
-                    problems.add(f"{chosen.path}.{problem.option}", problem.message, node, key=True)
+            for problem in chosen.config.check_beside(other.config):
+                node = node_of(root, chosen, problem.option)
+                problems.add(f"{chosen.path}.{problem.option}", problem.message, node, key=True)
 
 
 def _unbalanced(processor: Chosen[ProcessorConfig], data: DataContext) -> str:

@@ -9,6 +9,10 @@ Scalar = str | int | float | bool | None
 Value = Union[Scalar, "dict[str, Node]", "list[Node]"]
 
 
+#: Source of the settings on the command line.
+COMMAND_LINE = "command line"
+
+
 class Origin(NamedTuple):
     """The place where a value was written.
 

@@ -17,7 +17,7 @@ from tp_core.spec.tree.canonical import (
     slot,
 )
 from tp_core.spec.tree.merge import default_place, merge
-from tp_core.spec.tree.nodes import Node, Origin
+from tp_core.spec.tree.nodes import COMMAND_LINE, Node, Origin
 from tp_core.spec.tree.yaml_loader import parse
 from tp_core.suggest import did_you_mean
 
@@ -31,7 +31,7 @@ def apply(root: Node, overrides: list[str], problems: list[SpecProblem], base: s
     """
     first = root
     for text in overrides:
-        origin = Origin("command line", None, 1, text, base)
+        origin = Origin(COMMAND_LINE, None, 1, text, base)
         try:
             root = _apply_one(root, text, origin, problems)
         except SpecError as error:
