@@ -289,7 +289,8 @@ class TokenClassificationProcessor(TextProcessor):
         first = np.concatenate([sample["first"] for sample in samples])
         numbers = np.array([number for each in predictions for number in each["labels"]], dtype=np.int64)[first]
         scores = np.array([value for each in predictions for value in each.get("probabilities", ())])
-        certain = scores[first] if len(scores) else None
+        # The mean of each span is a difference of two sums.
+        certain = np.append(0.0, np.cumsum(scores[first])).tolist() if len(scores) else None
         record = samples[0]
         text, listed = bytes(record["text"]).decode(), bool(record["listed"])
         places = list(zip(record["starts"].tolist(), record["ends"].tolist()))
@@ -320,12 +321,12 @@ def _unlabelled(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _written(
-    span: Span, text: str, words: list[tuple[int, int]], listed: bool, certain: NDArray[Any] | None
+    span: Span, text: str, words: list[tuple[int, int]], listed: bool, certain: list[float] | None
 ) -> dict[str, Any]:
     start, end = words[span.start][0], words[span.end - 1][1]
     found: dict[str, Any] = {"text": text[start:end], "label": span.type, "start": start, "end": end}
     if listed:
         found |= {"first_word": span.start, "last_word": span.end - 1}
     if certain is not None:
-        found["score"] = float(certain[span.start : span.end].mean())
+        found["score"] = (certain[span.end] - certain[span.start]) / (span.end - span.start)
     return found

@@ -6,6 +6,7 @@ following ones by I. BIOES also marks the last word by E, and a span of one word
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple, get_args
 
@@ -35,6 +36,7 @@ class Span(NamedTuple):
     type: str
 
 
+@functools.lru_cache(maxsize=4096)
 def parts(tag: str) -> tuple[str, str]:
     """The prefix and the type of a tag; (``O``, empty) outside of spans."""
     prefix, _, kind = tag.partition("-")
@@ -97,6 +99,8 @@ def spans(tags: Iterable[str]) -> list[Span]:
 def _chunks(tags: Iterable[str]) -> Iterator[Span]:
     start, before, kind_before, number = 0, OUTSIDE, "", -1
     for number, tag in enumerate(tags):
+        if tag == before == OUTSIDE:
+            continue
         prefix, kind = parts(tag)
         changed = kind != kind_before
         ends = before != OUTSIDE and (before in "ES" or prefix in "BSO" or changed)
@@ -114,8 +118,11 @@ def strict_spans(tags: Sequence[str], scheme: Scheme) -> list[Span]:
     first, inner, last, only = _PREFIXES[scheme]
     found, number = [], 0
     while number < len(tags):
-        prefix, kind = parts(tags[number])
         end = number + 1
+        if tags[number] == OUTSIDE:
+            number = end
+            continue
+        prefix, kind = parts(tags[number])
         if prefix == first:
             while end < len(tags) and tags[end] == f"{inner}-{kind}":
                 end += 1
