@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import tp_core
@@ -68,6 +70,15 @@ def test_an_input_is_not_replaced_by_the_output(home: Path, given: str) -> None:
         said = runs.run_tp(home, *command, status=2)
         assert said == f"error: --output {output}: --input reads this file; expected another file\n"
         assert place.read_text() == "one\ntwo\n"
+
+
+def test_vectors_do_not_replace_the_records_either(home: Path) -> None:
+    pq.write_table(pa.table({"text_a": ["one", "two"]}), home / "read.parquet")
+    before = (home / "read.parquet").read_bytes()
+    command = ["embed", "one", "--input", "read.parquet", "--output", "read.parquet", "--overwrite"]
+    said = runs.run_tp(home, *command, status=2)
+    assert said.endswith("error: --output read.parquet: --input reads this file; expected another file\n")
+    assert (home / "read.parquet").read_bytes() == before
 
 
 def test_models_with_other_classes_are_refused_and_nothing_is_written(home: Path) -> None:

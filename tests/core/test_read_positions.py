@@ -179,3 +179,15 @@ def test_positions_of_another_shape_are_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(model.named_targets()["cls"], "read_positions", wrong)
     with pytest.raises(PluginError, match=r"read_positions.*expected int64 \(batch, number\)"):
         model(random_batch(model, LENGTHS))
+
+
+def test_positions_of_padding_may_be_read(computed: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of({}, [CLS])
+
+    def far(sequence: Sequence, *_: Any) -> Tensor:
+        first = torch.zeros(len(sequence.states), 1, dtype=torch.int64)
+        return torch.cat([first, first + sequence.states.shape[1] - 1], dim=1)
+
+    monkeypatch.setattr(model.named_targets()["cls"], "read_positions", far)
+    check(model, monkeypatch)
+    assert computed == [2]

@@ -8,7 +8,7 @@ from typing import Any
 from tp_core.data.classes.name_options import ClassNameOptions
 from tp_core.data.classes.names import as_compared
 from tp_core.interfaces import Tokenizer
-from tp_core.options.marks import is_training_only
+from tp_core.options.marks import is_prediction_only, is_training_only
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
 
@@ -66,7 +66,8 @@ def unlike_options(own: Spec, other: Spec, targets: Collection[str]) -> Iterator
         there = theirs[name].effective(context_of(other, theirs[name].stream or "", "target"))
         fields = type(each.config).model_fields
         for option in [option for option in here if option in there and here[option] != there[option]]:
-            if option not in ("name", "stream") and not is_training_only(fields[option]):
+            unlike = not (is_training_only(fields[option]) or is_prediction_only(fields[option]))
+            if option not in ("name", "stream") and unlike:
                 values = f"{there[option]} in the model of init_from, and {here[option]} here"
                 yield f"model.target.{name}: the weights were trained with {option} {values}"
 

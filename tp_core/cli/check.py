@@ -38,8 +38,8 @@ def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bo
     """Check a spec: its syntax, its modules and their connections, and the files of its data.
 
     SPEC is a YAML or JSON file, or the name of a preset. Records are not read; tp train and tp preprocess report bad
-    ones. If a spec has no data part of its own, only its model is
-    checked. The exit status is 2 if the spec has a problem.
+    ones. If a spec has no data part of its own, only its model is checked. The exit status is 2 if the spec has a
+    problem.
     """
     try:
         with results_alone():

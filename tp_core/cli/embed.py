@@ -88,7 +88,7 @@ def embed(
         if form == "parquet":
             # Values that a table cannot hold are found before the vectors are computed.
             kept = list(records) if inputs.once() else None
-            fields = field_types(inputs.records(columns_read, rules=rules) if kept is None else kept)
+            fields = field_types(records if kept is None else kept)
             records = inputs.records(columns_read, rules=rules) if kept is None else iter(kept)
         given = {
             "pooling": pooling,

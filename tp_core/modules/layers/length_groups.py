@@ -106,4 +106,12 @@ def _cut(sequence: Sequence, length: int) -> Sequence:
     if mask is not None and bool(mask.all()):
         mask = None  # attention without a mask is faster
     documents, positions = (None if v is None else v[:, :length] for v in (sequence.document_ids, sequence.positions))
-    return replace(sequence, states=sequence.states[:, :length], mask=mask, document_ids=documents, positions=positions)
+    read = sequence.read_positions
+    return replace(
+        sequence,
+        states=sequence.states[:, :length],
+        mask=mask,
+        document_ids=documents,
+        positions=positions,
+        read_positions=None if read is None else read.clamp(max=length - 1),  # a target may read padding
+    )

@@ -79,23 +79,13 @@ def read(record: Record, split_spaces: bool = False, labelled: bool = True) -> T
     if found is None:
         raise missing_field(record, "'tokens', 'text_a' or 'text'")
     if value.get(_SPANS) is not None:
-        return TaggedText(
-            found,
-            None,
-            None,
-            None if not labelled else [_span(each, found, problem) for each in _spans(value[_SPANS], problem)],
-        )
+        spans = [_span(each, found, problem) for each in _spans(value[_SPANS], problem)] if labelled else None
+        return TaggedText(found, None, None, spans)
     label = value.get(_LABEL)
     if label is None and not split_spaces:
         return TaggedText(found)
     words = _between_spaces(found)
-    tags = (
-        None
-        if not labelled or label is None
-        else label.split()
-        if isinstance(label, str)
-        else _listed(label, _LABEL, problem)
-    )
+    tags = _listed(label, _LABEL, problem) if labelled and label is not None else None
     return TaggedText(found, words, _counted(tags, len(words), _LABEL, problem))
 
 
