@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tests.core.odd_compositions import MeanSoFarConfig
+from tests.core.odd_compositions import MeanSoFarConfig, ReadsPositionBeforeConfig
 from tp_core.interfaces.kv_cache import CacheEntry
 from tp_core.interfaces.layer_parts import FeedForward, Mixer, Positions, StackPass
+from tp_core.interfaces.packing import Packing
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import visible
 from tp_core.options.context import BuildContext
@@ -44,6 +45,11 @@ class OtherPositions(MeanSoFar):
         return self(states, prepared)[0][:, -positions.shape[1] :]
 
 
+class OtherPacked(MeanSoFar):
+    def forward_packed(self, states: Tensor, packing: Packing, prepared: list[Tensor]) -> Tensor | None:
+        return self.output(states)
+
+
 class IgnoresMask(MeanSoFar):
     def prepare(self, run: StackPass) -> Tensor:
         whole = super().prepare(run)
@@ -71,6 +77,15 @@ class Shortens(MeanSoFar):
         self, states: Tensor, prepared: Tensor, carried: Tensor | None = None, cache: CacheEntry | None = None
     ) -> tuple[Tensor, Tensor | None]:
         return super().forward(states, prepared, carried, cache)[0][:, :-1], None
+
+
+class ReadsPositionBefore(FeedForward):
+    def __init__(self, config: ReadsPositionBeforeConfig, context: BuildContext) -> None:
+        super().__init__()
+        self.output = Linear(context.hidden_size, context.hidden_size)
+
+    def forward(self, states: Tensor) -> Tensor:
+        return self.output(torch.cat([torch.zeros_like(states[:, :1]), states[:, :-1]], dim=1))
 
 
 class SpareWeight(FeedForward):

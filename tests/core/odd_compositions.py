@@ -51,6 +51,18 @@ class OtherPositionsConfig(MeanSoFarConfig):
     implementation: ClassVar[str] = "tests.core.odd_composed:OtherPositions"
 
 
+class OtherPackedConfig(MeanSoFarConfig):
+    """Computes no means if the batch is packed."""
+
+    implementation: ClassVar[str] = "tests.core.odd_composed:OtherPacked"
+
+
+class ReadsPositionBeforeConfig(FeedForwardConfig):
+    """A layer that does not map each position separately."""
+
+    implementation: ClassVar[str] = "tests.core.odd_composed:ReadsPositionBefore"
+
+
 class SpareWeightConfig(FeedForwardConfig):
     """A layer with a weight that nothing uses."""
 

@@ -153,6 +153,8 @@ def test_parts_of_layers_conform(kind: str, name: str, options: dict[str, Any]) 
         ("ForgetsEarlier", "read in pieces with a cache, a sample's states differ by"),
         ("Shortens", "the states have the shape (2, 11, 24); expected the shape of the input, (2, 12, 24)"),
         ("OtherPositions", "forward_at() of a mixer must give the states that forward() gives"),
+        ("OtherPacked", "forward_packed() of a mixer must give the states of forward()"),
+        ("ReadsPositionBefore", "feed-forward layers and norms must map each position separately"),
         ("SpareWeight", "encoder.layers.0.feed_forward.spare.weight gets no gradient"),
         ("SinglePrecision", "the states are torch.float32; expected the type of the input, torch.float64"),
         ("NoContext", "odd_composed:NoContext is built with (options, BuildContext) but takes"),

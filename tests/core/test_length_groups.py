@@ -1,4 +1,4 @@
-"""Rows of similar length run through the layers together; the results are those of the whole batch."""
+"""Layers on a CPU compute no padding; the results are those of the whole batch."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import torch
 from tp_core.interfaces import Sequence
 from tp_core.model import build_model
 from tp_core.modules.layers import transformer_stack
-from tp_core.modules.layers.length_groups import length_groups
+from tp_core.modules.layers.length_groups import length_groups, packing_of, put_together
+from tp_core.modules.layers.transformer_layer import Residual
+from tp_core.modules.layers.transformer_options import LayerOptions
 from tp_core.testing.specs import minimal_spec
 
 LENGTHS = [3, 40, 5, 9, 12, 33, 8, 1, 17, 24, 2, 6]
 
 
-def sequence(lengths: list[int] | None = None, width: int = 40, left: bool = False) -> Sequence:
+def sequence(lengths: list[int] | None = None, width: int = 40, left: bool = False, size: int = 16) -> Sequence:
     own = LENGTHS if lengths is None else lengths
     mask = torch.arange(width) < torch.tensor(own)[:, None]
     torch.manual_seed(0)
-    return Sequence(torch.randn(len(own), width, 16), mask.flip(1) if left else mask)
+    return Sequence(torch.randn(len(own), width, size), mask.flip(1) if left else mask)
 
 
 def test_groups_have_every_row_once_and_hold_its_length() -> None:
@@ -54,6 +56,7 @@ def test_groups_in_half_precision_have_few_shapes() -> None:
     "given",
     [
         sequence([40] * 12),  # no padding to save
+        sequence([39] * 12),
         sequence(left=True),
         replace(sequence(), mask=None),
         replace(sequence(), published={"positions": torch.zeros(12, 1)}),
@@ -71,31 +74,82 @@ def test_batches_that_gain_nothing_or_cannot_be_cut_stay_whole(given: Sequence) 
         {"mask": "causal", "norm_position": "pre"},
         {"mixer": {"attention": {"num_heads": 2, "positions": "relative"}}},
         {"mixer": {"attention": {"num_heads": 2, "positions": "rotary"}}},
+        {"mixer": {"attention": {"num_heads": 2, "positions": "alibi", "mask": "causal"}}},
+        {"mixer": {"attention": {"num_heads": 2, "residual": True, "query_key_norm": "rmsnorm"}}},
         {"mixer": {"fourier": {"padding": False}}},
         {"mixer": {"fourier": {"padding": True}}},
+        {"parallel": True, "norm_position": "pre", "share_layers": True},
+        {"norm_position": "both", "layer_scale": 0.1},
     ],
 )
+@pytest.mark.parametrize(("read", "size"), [(False, 16), (True, 16), (False, 8), (True, 8)])
 def test_states_and_gradients_are_those_of_the_whole_batch(
-    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], read: bool, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layers = {"num_layers": 2, "num_heads": 2, **options}
+    layers = {"num_layers": 3, "num_heads": 2, "dropout": 0.0, **options}
     if "mixer" in layers:
         del layers["num_heads"]
+    tree = {
+        "hidden_size": 16,
+        "embedding_size": size,
+        "embedding": ["word"],
+        "encoder": {"transformer": layers},
+        "target": ["mlm"],
+    }
+    encoder = build_model(minimal_spec(tree)).encoder.train().double()
+    given = sequence(size=size)
+    given = given.with_states(given.states.double())
+    last = given.real().sum(dim=1, keepdim=True) - 1
+    needed = replace(given, read_positions=torch.cat([last // 2, last], dim=1)) if read else given
+    mask = torch.zeros_like(given.real()).scatter(1, needed.read_positions, True) if read else given.real()
+    found = []
+    for grouped, checkpointed in ((False, False), (True, False), (True, True)):
+        encoder.checkpoint_activations = checkpointed
+        with monkeypatch.context() as patch:
+            if not grouped:
+                patch.setattr(transformer_stack, "length_groups", lambda _: None)
+            encoder.zero_grad()
+            states = encoder(needed if grouped else given).states
+        (states[mask] * torch.arange(16)).sin().sum().backward()
+        found.append((states[mask], [weight.grad for weight in encoder.parameters()]))
+    (expected, gradients), *others = found
+    for states, own in others:
+        assert torch.allclose(states, expected, atol=1e-6)
+        for one, other in zip(own, gradients):
+            assert one is other is None or torch.allclose(one, other, rtol=1e-5, atol=1e-4)
+
+
+def test_states_and_gradients_in_half_precision_are_near_those_of_single_precision() -> None:
+    layers = {"num_layers": 2, "num_heads": 2}
     tree = {"hidden_size": 16, "embedding": ["word"], "encoder": {"transformer": layers}, "target": ["mlm"]}
     encoder = build_model(minimal_spec(tree)).encoder.eval()
     given = sequence()
     mask = given.real()
-    found = {}
-    for grouped in (True, False):
-        if not grouped:
-            monkeypatch.setattr(transformer_stack, "length_groups", lambda _: None)
+    found = []
+    for half in (False, True):
         encoder.zero_grad()
-        states = encoder(given).states
-        (states * mask.unsqueeze(-1)).square().sum().backward()
-        found[grouped] = states[mask], [weight.grad for weight in encoder.parameters()]
-    assert torch.allclose(found[True][0], found[False][0], atol=1e-5)
-    for one, other in zip(found[True][1], found[False][1]):
-        assert one is None or other is None or torch.allclose(one, other, rtol=1e-4, atol=1e-3)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            states = encoder(given).states
+        (states[mask].float() * torch.arange(16)).sum().backward()
+        found.append((states[mask].float(), [weight.grad for weight in encoder.parameters()]))
+    (expected, gradients), (states, own) = found
+    assert (states - expected).norm() < 0.02 * expected.norm()
+    for one, other in zip(own, gradients):
+        assert (one - other).norm() < 0.05 * max(1.0, other.norm())
+
+
+def test_drop_path_drops_whole_rows_of_a_packed_batch() -> None:
+    given = sequence()
+    groups = length_groups(given)
+    assert groups is not None
+    packing = packing_of(given, groups)
+    residual = Residual(LayerOptions(drop_path=0.4, dropout=0.0, norm_position="pre"), 16).train()
+    update = packing.pack([torch.ones_like(part.states) for part in packing.parts])
+    added = residual.add(torch.zeros_like(update), update, packing)[0]
+    values = put_together(packing.unpack(added.unsqueeze(0)), groups, 40)
+    kept = values[:, 0, 0]
+    assert sorted(set(kept.tolist())) == pytest.approx([0, 1 / 0.6])
+    assert torch.equal(values, kept[:, None, None] * given.real().unsqueeze(-1).expand(-1, -1, 16))
 
 
 def test_layers_that_read_padding_are_not_cut() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tp_core.interfaces import Module, Sequence
 from tp_core.interfaces.kv_cache import CacheEntry, KVCache
+from tp_core.interfaces.packing import Packing
 
 if TYPE_CHECKING:
     from tp_core.options.context import BuildContext
@@ -111,6 +112,19 @@ class Mixer(Module, ABC):
             positions: (batch, number) int64.
             prepared: as in :meth:`forward`.
             carried: as in :meth:`forward`.
+        """
+        return None
+
+    def forward_packed(self, states: Tensor, packing: Packing, prepared: list[Any]) -> Tensor | None:
+        """The new states of a batch without its padding, (1, number of positions, hidden).
+
+        It is for mixers that compute something for each position separately, such as the projections of attention. By
+        default it returns None; the layer then calls :meth:`forward` for each part of the batch.
+
+        Args:
+            states: (1, number of positions, hidden), the real positions of all rows.
+            packing: turns them into states (rows, length, hidden) of each part of the batch, and back.
+            prepared: the results of :meth:`prepare`, one for each part.
         """
         return None
 

@@ -115,6 +115,16 @@ def check_independence(model: Model, lengths: list[int], tolerance: float) -> No
         _compare(model, lengths, tolerance, message)
 
 
+def check_packing(model: Model, lengths: list[int], tolerance: float) -> None:
+    """Check that a sample has the same features in a batch that layers compute without its padding."""
+    if has_padded_side(model):
+        message = (
+            "features change in a batch with much padding, which layers leave out; forward_packed() of a mixer must "
+        )
+        message += "give the states of forward(), and feed-forward layers and norms must map each position separately"
+        _compare(model, [lengths[0], *[min(lengths)] * 8], tolerance, message)
+
+
 def _compare(model: Model, lengths: list[int], tolerance: float, message: str) -> None:
     together = sequences_of(run(model, random_batch(model, lengths)))
     for number, batch in enumerate(single_batches(model, lengths)):

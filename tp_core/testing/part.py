@@ -87,6 +87,8 @@ def _check_kind(kind: str, model: Model, lengths: list[int], independent: bool, 
         return
     if kind != "embedding":
         features.check_some_positions(model, lengths, tolerance)
+        if independent:
+            features.check_packing(model, lengths, tolerance)
     spec = model.spec
     context = context_of(spec, side="target")
     after = spec.model.decoder or next(iter(spec.model.streams.values())).encoder

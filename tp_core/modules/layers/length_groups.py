@@ -1,10 +1,9 @@
-"""Groups of rows of similar length, so that layers on a CPU compute little padding."""
+"""Groups of rows of similar length, so that layers on a CPU compute little or no padding."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -12,9 +11,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tp_core.interfaces import Sequence
+from tp_core.interfaces.packing import Packing
+
+#: Indices of the rows of each group, and its length.
+Groups = list[tuple[Tensor, int]]
 
 #: Minimum number of rows of a batch that is divided, maximum number of groups, and of lengths that they may have.
 _ROWS, _GROUPS, _LENGTHS = 8, 4, 32
+
+#: Minimum share of padding. Packing of less costs as much as it saves.
+_PADDING = 0.05
 
 #: Lengths of groups are multiples of this number; in half precision, of the second. There, kernels are made for each
 #: shape of a matrix at its first use, so that few different shapes are faster than a little less padding.
@@ -23,14 +29,17 @@ _STEP, _COARSE_STEP = 8, 16
 #: In half precision, groups consist of whole parts of the batch, of which there are this number.
 _PARTS = 4
 
+#: In half precision, packed positions are multiples of this number.
+_MULTIPLE = 128
+
 #: The share of all positions that a further group must save, since more groups mean smaller matrices.
 _SAVED = 0.01
 
 
-def length_groups(sequence: Sequence) -> list[tuple[Tensor, int]] | None:
+def length_groups(sequence: Sequence) -> Groups | None:
     """Groups of rows, as indices of the rows and the length of the longest, rounded up.
 
-    The lengths of the groups are those for which the layers compute the fewest positions.
+    The lengths of the groups are those with the fewest positions.
 
     None if grouping is not worth it or not possible: if there are few rows or little padding, if padding is not on the
     right, if other modules publish values about the positions, or if the states are not on a CPU. There, reading
@@ -43,17 +52,19 @@ def length_groups(sequence: Sequence) -> list[tuple[Tensor, int]] | None:
     if rows < _ROWS or not bool((mask[:, 1:] <= mask[:, :-1]).all()):
         return None
     lengths, order = mask.sum(dim=1).sort(stable=True)
-    half = states.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
+    if int(lengths.sum()) > (1 - _PADDING) * rows * width:
+        return None
+    half = _half(states)
     rounded = _COARSE_STEP if half else _STEP
     step = rounded * math.ceil(width / (rounded * _LENGTHS))
     longest = [min(width, step * max(1, math.ceil(length / step))) for length in lengths.tolist()]
     ends = _best_ends(longest, math.ceil(rows / _PARTS) if half else 1)
     starts = [0, *ends]
-    return [(order[start:end], longest[end - 1]) for start, end in zip(starts, ends)] if len(ends) > 1 else None
+    return [(order[start:end], longest[end - 1]) for start, end in zip(starts, ends)]
 
 
 def _best_ends(lengths: list[int], unit: int) -> list[int]:
-    """The ends of the groups for which the layers compute the fewest positions.
+    """The ends of the groups with the fewest positions.
 
     Args:
         lengths: the rounded lengths of all rows, in ascending order.
@@ -80,24 +91,33 @@ def _best_ends(lengths: list[int], unit: int) -> list[int]:
     return min(found)[1]
 
 
-def in_groups(sequence: Sequence, groups: list[tuple[Tensor, int]], run: Callable[[Sequence], Tensor]) -> Tensor:
-    """Run layers on each group of rows, and put the states together.
+def packing_of(sequence: Sequence, groups: Groups) -> Packing:
+    """The packing of a sequence that has these groups as its parts."""
+    multiple = _MULTIPLE if _half(sequence.states) else 1
+    return Packing([_cut(sequence.select(index), length) for index, length in groups], multiple)
+
+
+def put_together(states: list[Tensor], groups: Groups, width: int | None) -> Tensor:
+    """States of the groups, in the order of the rows of the batch.
 
     Args:
-        run: a sequence → new states, (batch, length, size), or (batch, number, size) if it has ``read_positions``. A
-            row's states must not depend on other rows or on padding.
+        states: (rows, length, size) of each group.
+        groups: the groups.
+        width: the length of the result; None if all states have the same length.
 
     Returns:
-        (batch, length, size), with zeros behind the longest row of each group; or (batch, number, size).
+        (batch, width, size), with zeros behind the longest row of each group.
     """
-    found = [run(_cut(sequence.select(index), length)) for index, length in groups]
-    if sequence.read_positions is None:
-        width = sequence.states.shape[1]
-        found = [F.pad(states, (0, 0, 0, width - states.shape[1])) for states in found]
+    if width is not None:
+        states = [F.pad(part, (0, 0, 0, width - part.shape[1])) for part in states]
     order = torch.cat([index for index, _ in groups])
     places = torch.empty_like(order)
     places[order] = torch.arange(len(order))
-    return torch.cat(found).index_select(0, places)
+    return torch.cat(states).index_select(0, places)
+
+
+def _half(states: Tensor) -> bool:
+    return states.element_size() < 4 or torch.is_autocast_enabled("cpu")
 
 
 def _cut(sequence: Sequence, length: int) -> Sequence:

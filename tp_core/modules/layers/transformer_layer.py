@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from tp_core.interfaces.kv_cache import KVCache
 from tp_core.interfaces.layer_parts import FeedForward, Mixer
+from tp_core.interfaces.packing import Packing
 from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.positions_read import states_at
@@ -38,14 +39,16 @@ class Residual(nn.Module):
         self.scale = nn.Identity() if options.layer_scale is None else LayerScale(size, options.layer_scale)
         self.dropout, self.drop_path = options.dropout if drops else 0.0, options.drop_path
 
-    def add(self, states: Tensor, update: Tensor) -> Tensor:
-        """Add the output of the sub-layer to the states; both are (batch, length, hidden)."""
+    def add(self, states: Tensor, update: Tensor, packing: Packing | None = None) -> Tensor:
+        """Add the output of the sub-layer to the states; both are (batch, length, hidden), or packed."""
         update = self.scale(self.update(update))
         if self.training:
             update = dropout(update, self.dropout) if self.dropout else update
             if self.drop_path:
                 keep = 1 - self.drop_path
-                kept = torch.empty((update.shape[0], 1, 1), device=update.device).bernoulli_(keep)
+                rows = update.shape[0] if packing is None else packing.rows
+                kept = torch.empty((rows, 1, 1), device=update.device).bernoulli_(keep)
+                kept = kept if packing is None else kept[packing.row_of].transpose(0, 1)
                 update = update * (kept / keep).to(update.dtype)
         found: Tensor = self.after(states + update)
         return found
@@ -117,11 +120,12 @@ class TransformerLayer(nn.Module):
         self,
         states: Tensor,
         prepared: Any,
-        carried: Tensor | None = None,
+        carried: Any = None,
         memory: Any = None,
         kv_cache: LayerCache = None,
         read_positions: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
+        packing: Packing | None = None,
+    ) -> tuple[Tensor, Any]:
         """States (batch, length, hidden) → new states of the same shape, and a value for the next layer's mixer.
 
         Args:
@@ -131,7 +135,11 @@ class TransformerLayer(nn.Module):
             memory: states to attend to, and their mask (:class:`CrossAttention`).
             kv_cache: the cache and the number of this layer, which is part of the names of its entries.
             read_positions: (batch, number) to compute the new states of these positions only, (batch, number, hidden).
+            packing: the parts of a batch whose states are packed, (1, number of positions, hidden). There is one value
+                of ``prepared`` and ``carried`` for each part then, and the other arguments must be None.
         """
+        if packing is not None:
+            return self._packed(states, packing, prepared, carried)
         own = beside = None
         if kv_cache is not None:
             own, beside = (kv_cache[0].entry(f"{each}{kv_cache[1]}") for each in _ENTRIES)
@@ -155,6 +163,24 @@ class TransformerLayer(nn.Module):
         update = self.feed_forward(self.feed_forward_residual.before(states))
         update = of_shape(states, self.feed_forward, update)
         return self.feed_forward_residual.add(states, update), carried
+
+    def _packed(
+        self, states: Tensor, packing: Packing, prepared: list[Any], carried: list[Tensor | None]
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        normal = self.mixer_residual.before(states)
+        mixed = self.mixer.forward_packed(normal, packing, prepared)
+        if mixed is None:
+            given = zip(packing.unpack(normal), prepared, carried)
+            found = [mixed_states(part, self.mixer, self.mixer(part, *values)) for part, *values in given]
+            mixed, carried = packing.pack([part for part, _ in found]), [each for _, each in found]
+        mixed = of_shape(states, self.mixer, mixed)
+        if not self.parallel:
+            states = self.mixer_residual.add(states, mixed, packing)
+            normal = self.feed_forward_residual.before(states)
+        update = of_shape(states, self.feed_forward, self.feed_forward(normal))
+        if self.parallel:
+            states = self.mixer_residual.add(states, mixed, packing)
+        return self.feed_forward_residual.add(states, update, packing), carried
 
     def residual_outputs(self) -> list[nn.Parameter]:
         """The weights of the projections whose outputs are added to the states."""

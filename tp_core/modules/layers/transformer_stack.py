@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from tp_core.interfaces import Module, Sequence
 from tp_core.interfaces.kv_cache import KVCache
 from tp_core.modules.build import built
-from tp_core.modules.layers.length_groups import in_groups, length_groups
+from tp_core.modules.layers.length_groups import Groups, length_groups, packing_of, put_together
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import visible_memory
 from tp_core.modules.layers.positions_read import states_among, whole, worth_reading
@@ -64,10 +64,7 @@ class TransformerStack(Module):
         sequence = worth_reading(sequence) if self.options.num_layers and kv_cache is None else whole(sequence)
         alone = memory is None and kv_cache is None and not any(layer.mixer.reads_padding for layer in self._layers())
         groups = length_groups(sequence) if alone else None
-        if groups is not None:
-            states = in_groups(sequence, groups, lambda part: self._run(part, None, None))
-        else:
-            states = self._run(sequence, memory, kv_cache)
+        states = self._run(sequence, memory, kv_cache) if groups is None else self._run_packed(sequence, groups)
         if sequence.read_positions is not None:
             states = states_among(states, sequence.read_positions, sequence.states.shape[1])
         return sequence.with_states(states)
@@ -88,12 +85,41 @@ class TransformerStack(Module):
             cache = None if kv_cache is None else (kv_cache, number)
             read = sequence.read_positions if number == self.options.num_layers - 1 else None
             given = (states, prepared[self.alike[own]], carried, beside, cache, read)
-            if self.checkpoint_activations and self.training:
-                states, carried = checkpoint(layers[own], *given, use_reentrant=False)
-            else:
-                states, carried = layers[own](*given)
+            states, carried = self._call(layers[own], *given)
         normal: Tensor = self.norm(states)
         return normal
+
+    def _run_packed(self, sequence: Sequence, groups: Groups) -> Tensor:
+        """:meth:`_run` of a sequence with padding, which the layers do not compute.
+
+        A last layer with ``read_positions`` computes padding, too, where its mixer reads all positions.
+        """
+        packing, layers = packing_of(sequence, groups), self._layers()
+        parts, read = packing.parts, sequence.read_positions is not None
+        states = packing.pack([part.states for part in parts])
+        if self.projection is not None:
+            states = self.projection(states)
+            parts = [part.with_states(own) for part, own in zip(parts, packing.unpack(states))]
+        runs = [self.shared.begin(part) for part in parts]
+        prepared = {n: [layers[n].mixer.prepare(run) for run in runs] for n in sorted(set(self.alike))}
+        carried = [None] * len(parts)
+        for number in range(self.options.num_layers - read):
+            own = number % len(layers)
+            given = (states, prepared[self.alike[own]], carried, None, None, None, packing)
+            states, carried = self._call(layers[own], *given)
+        if not read:
+            return put_together(packing.unpack(self.norm(states)), groups, sequence.states.shape[1])
+        last = [
+            self._call(layers[-1], own, values, kept, None, None, part.read_positions)[0]
+            for own, values, kept, part in zip(packing.unpack(states), prepared[self.alike[-1]], carried, parts)
+        ]
+        return put_together([self.norm(part) for part in last], groups, None)
+
+    def _call(self, layer: TransformerLayer, *given: Any) -> Any:
+        """Run a layer; if ``checkpoint_activations`` is set, its activations are computed again for the gradients."""
+        if self.checkpoint_activations and self.training:
+            return checkpoint(layer, *given, use_reentrant=False)
+        return layer(*given)
 
     def residual_scales(self) -> Iterator[tuple[nn.Parameter, float]]:
         if self.options.scale_residual_init:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from tp_core.interfaces.kv_cache import CacheEntry
 from tp_core.interfaces.layer_parts import Mixer, Positions, PositionValues, StackPass
+from tp_core.interfaces.packing import Packing
 from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import draws_cheaply, dropout
 from tp_core.modules.layers.linear import KeylessBias, Linear
@@ -39,6 +40,11 @@ class Prepared(NamedTuple):
     values: Any
 
 
+def _merged(heads: Tensor) -> Tensor:
+    """(batch, heads, length, size) → (batch, length, heads × size)."""
+    return heads.transpose(1, 2).flatten(2)
+
+
 class Attention(Mixer):
     """The base of self- and cross-attention: sizes of the heads, attention itself, and the output projection."""
 
@@ -55,7 +61,7 @@ class Attention(Mixer):
 
     def merge(self, mixed: Tensor) -> Tensor:
         """Merge and project the heads: (batch, heads, length, size) → (batch, length, hidden)."""
-        output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        output: Tensor = self.output(_merged(mixed))
         return output
 
     def mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
@@ -122,6 +128,7 @@ class SelfAttention(Attention):
             self.qkv = Linear(context.hidden_size, rows, bias=config.bias, std=config.init_std)
         inner = config.inner_context("positions", context)
         self.positions: Positions = built(config.positions.config, inner, Positions)
+        self._biased = type(self.positions).bias is not Positions.bias
         self._key = (config.positions.config, inner.fact(HeadFacts))
         table: Callable[[], Any] = partial(config.positions.config.build_table, inner)
         self._table = table if config.positions.config.table else None
@@ -152,7 +159,7 @@ class SelfAttention(Attention):
         self, states: Tensor, prepared: Prepared, carried: Tensor | None = None, kv_cache: CacheEntry | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """States (batch, length, hidden) → the same shape; and the scores if ``residual`` is set, else None."""
-        queries, keys, values, mask = self._heads(states, prepared, kv_cache)
+        queries, keys, values, mask = self._heads(self.qkv(states), states, prepared, kv_cache)
         if not self.config.residual:
             return self.merge(self.mix(queries, keys, values, mask, prepared.causal)), None
         scores = self.scores(queries, keys, mask if carried is None else carried, single=True)
@@ -163,25 +170,47 @@ class SelfAttention(Attention):
     ) -> Tensor | None:
         if self.config.residual:
             return None
-        queries, keys, values, mask = self._heads(states, prepared)
+        queries, keys, values, mask = self._heads(self.qkv(states), states, prepared)
         places = positions[:, None, :, None].expand(-1, self.heads, -1, self.size)
         mask = mask_at(mask, prepared.causal, positions, keys.shape[2])
         return self.merge(self.mix(queries.gather(2, places), keys, values, mask))
 
+    def forward_packed(self, states: Tensor, packing: Packing, prepared: list[Prepared]) -> Tensor | None:
+        if self.config.residual:
+            return None
+        parts = packing.unpack(self.qkv(states))
+        given = packing.unpack(states) if self._biased else [None] * len(parts)
+        mixed = []
+        for part, own, values in zip(parts, given, prepared):
+            heads = self._heads(part, own, values)
+            mixed.append(_merged(self.mix(*heads, values.causal)))
+        output: Tensor = self.output(packing.pack(mixed))
+        return output
+
     def _heads(
-        self, states: Tensor, prepared: Prepared, kv_cache: CacheEntry | None = None
+        self, projected: Tensor, states: Tensor | None, prepared: Prepared, kv_cache: CacheEntry | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Queries, keys and values, (batch, heads or groups, length, size), and the mask with this layer's bias."""
-        rows = self.qkv(states).unflatten(-1, (self.groups, -1, self.size)).permute(0, 2, 3, 1, 4)
+        """Queries, keys and values, (batch, heads or groups, length, size), and the mask with this layer's bias.
+
+        Args:
+            projected: the result of ``qkv``, (batch, length, size of the projection).
+            states: the input of ``qkv``, from which positions may compute a bias; None if they have none of this layer.
+            prepared: the values that layers share.
+            kv_cache: this layer's keys and values of earlier positions.
+        """
+        rows = projected.view(*projected.shape[:2], self.groups, -1, self.size).permute(0, 2, 3, 1, 4)
         # The gradient of a split is one concatenation; three slices would need three sums of whole tensors.
         parts = torch.split(rows, [self.heads // self.groups, 1, 1], dim=2)
         queries, keys, values = (part.flatten(1, 2) for part in parts)
         queries, keys = self.query_norm(queries), self.key_norm(keys)
-        own = self.positions.bias(states, queries, prepared.values)
+        mask = prepared.mask
+        if states is not None:
+            own = self.positions.bias(states, queries, prepared.values)
+            mask = mask if own is None else combine(mask, own, states.dtype)
         queries, keys = self.positions.rotate(queries, keys, prepared.values)
         if kv_cache is not None:
             keys, values = kv_cache.append(keys, values)
-        return queries, keys, values, prepared.mask if own is None else combine(prepared.mask, own, states.dtype)
+        return queries, keys, values, mask
 
 
 class CrossAttention(Attention):
