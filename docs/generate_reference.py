@@ -34,7 +34,7 @@ from tp_core.spec.sections.inference import SECTIONS
 from tp_core.spec.sections.train import EarlyStopping, TrainOptions
 
 #: The packages of this repository; others that happen to be installed are not described.
-PACKAGES = ("tp-core", "tp-text", "tp-vision", "tp-audio", "tp-crossmodal")
+PACKAGES = ("tp-core", "tp-text", "tp-vision", "tp-audio", "tp-crossmodal", "tp-tencentpretrain")
 
 FILE = Path(__file__).with_name("reference.md")
 

@@ -59,6 +59,8 @@ _PUBLIC = {
     "ProcessorConfig": "tp_core.options.processor",
     "TokenizerConfig": "tp_core.options.tokenizer",
     "HooksConfig": "tp_core.options.hooks",
+    "Format": "tp_core.interfaces.format",
+    "FormatConfig": "tp_core.options.format",
     "ConverterConfig": "tp_core.options.converter",
     "FusionConfig": "tp_core.options.encoder",
     "BuildContext": "tp_core.options.context",
@@ -134,6 +136,7 @@ if TYPE_CHECKING:
     from tp_core.interfaces import Sequence as Sequence
     from tp_core.interfaces import Target as Target
     from tp_core.interfaces import TargetOutput as TargetOutput
+    from tp_core.interfaces.format import Format as Format
     from tp_core.interfaces.kv_cache import CacheEntry as CacheEntry
     from tp_core.interfaces.layer_parts import FeedForward as FeedForward
     from tp_core.interfaces.layer_parts import Mixer as Mixer
@@ -167,6 +170,7 @@ if TYPE_CHECKING:
     from tp_core.options.facts import HeadFacts as HeadFacts
     from tp_core.options.facts import Usual as Usual
     from tp_core.options.feed_forward import FeedForwardConfig as FeedForwardConfig
+    from tp_core.options.format import FormatConfig as FormatConfig
     from tp_core.options.hooks import HooksConfig as HooksConfig
     from tp_core.options.huggingface import PreprocessorFile as PreprocessorFile
     from tp_core.options.logger import LoggerConfig as LoggerConfig

@@ -41,6 +41,7 @@ CHECKED: list[tuple[str, str, dict[str, Any]]] = [
     ("stairs_options:StairsConfig", "schedule", {}),
     ("lines_options:LinesConfig", "logger", {}),
     ("announce:AnnounceConfig", "hooks", {}),
+    ("arrays_options:ArraysConfig", "format", {}),
     ("brightness_options:BrightnessConfig", "visual_tokenizer", {"options": {"num_tokens": 4}}),
 ]
 

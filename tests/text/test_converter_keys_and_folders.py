@@ -87,7 +87,7 @@ def test_a_misspelled_key_is_named_beside_the_keys_that_are_refused(bert: Path) 
 
 
 def test_one_text_is_no_list_of_ignored_keys(bert: Path) -> None:
-    with pytest.raises(TPError, match="ignore_keys must be a list of keys, such as \\['foo'\\]"):
+    with pytest.raises(TPError, match="'ignore_keys' must be a list, such as \\['foo'\\]"):
         converted(edited(bert, foo=1), ignore_keys="foo")
 
 

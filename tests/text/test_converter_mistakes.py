@@ -405,7 +405,7 @@ def test_the_same_format_twice(theirs: Path) -> None:
 
 @pytest.mark.parametrize("size", ["", "much", "-5MB", "0", "5 parsecs"])
 def test_a_size_that_is_none(theirs: Path, size: str) -> None:
-    assert "is no size" in refused(theirs, "--max-shard-size", size)
+    assert "is no size" in refused(theirs, "--max-shard-size", size, direction=BACK)
 
 
 def test_resizing_on_the_way_back(tmp_path: Path) -> None:

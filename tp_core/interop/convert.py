@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from tp_core import discovery
 from tp_core.data.cache.manifest import write_manifest
 from tp_core.errors import TPError
-from tp_core.files.sizes import parse_size
 from tp_core.files.whole_files import draft, sync, sync_all
+from tp_core.interop.flags import flag
 from tp_core.local.trust import trusting
+from tp_core.options.format import FormatConfig
+from tp_core.spec.choices.find import config_class
+from tp_core.suggest import did_you_mean
 
-FORMATS = ("huggingface", "tp")
-
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+#: The name of our own format, to which or from which all models are converted.
+OWN = "tp"
 
 
 def convert(
@@ -24,71 +29,81 @@ def convert(
     to_format: str,
     target: str | os.PathLike[str],
     *,
-    architecture: str | None = None,
-    model_type: str | None = None,
-    max_shard_size: str = "5GB",
-    resize_vocabulary: bool = False,
-    ignore_keys: Sequence[str] = (),
     say: Callable[[str], None] = lambda _: None,
     trust_code: bool = False,
+    **options: Any,
 ) -> Path:
     """Convert a model, one tensor at a time.
 
     Args:
-        from_format: ``huggingface`` or ``tp``.
-        source: a folder with config.json and weights, or a model, run or checkpoint of tp.
-        to_format: the other format.
+        from_format: ``tp``, or a format that an installed package offers, such as ``huggingface``.
+        source: the model; for ``tp``, a model, run or checkpoint.
+        to_format: the other format. One of both is ``tp``.
         target: the folder to write. It must be empty or not exist. It only appears when the conversion is complete.
-        architecture: class in transformers, such as ``BertForMaskedLM``; default: the architecture in config.json, or
-            the one with a head for each of the model's targets.
-        model_type: name of the converter; default: the ``model_type`` in config.json, or the converter that fits.
-        max_shard_size: maximum size of a file of Hugging Face weights, such as ``5GB``.
-        resize_vocabulary: allow a vocabulary size that differs from config.json. Extra rows are cut off; missing rows
-            are drawn from N(mean, std) of the existing rows.
-        ignore_keys: keys of config.json and the other JSON files to ignore, such as ``rope_scaling`` or
-            ``text_config.hidden_act``. Any other key that cannot be converted is an error.
         say: receives notes for the user.
         trust_code: run Python files in the model's folder if its modules are defined there.
+        options: options of the other format. Those of ``huggingface`` are ``architecture``, ``model_type``,
+            ``max_shard_size``, ``resize_vocabulary`` and ``ignore_keys``; ``tp convert --help`` describes them.
 
     Returns:
         The target folder.
 
     Raises:
-        TPError: the formats are unknown, or the model cannot be converted.
+        TPError: a format or an option is unknown, or the model cannot be converted.
     """
     discovery.refresh()
-    if {from_format, to_format} != set(FORMATS):
-        raise TPError(f"cannot convert from {from_format} to {to_format}; from huggingface to tp, or back")
-    if resize_vocabulary and to_format == "huggingface":
-        raise TPError("--resize-vocabulary is for models from huggingface; those of tp have the size that they say")
-    if ignore_keys and to_format == "huggingface":
-        raise TPError("--ignore-key is for models from huggingface, whose config.json may have keys of any kind")
-    if isinstance(ignore_keys, str):
-        raise TPError(f"ignore_keys must be a list of keys, such as ['{ignore_keys}'], not a string")
-    limit = parse_size(max_shard_size)
-    if not limit:
-        raise TPError(f"'{max_shard_size}' is no size that a file of weights can have")
+    if (from_format == OWN) == (to_format == OWN):
+        raise TPError(f"cannot convert from {from_format} to {to_format}; one of both must be {OWN}")
+    name, reading = (from_format, True) if to_format == OWN else (to_format, False)
+    made = _options(name, options, reading).build(name)
     read, folder = Path(source), Path(target)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise TPError(f"{folder} exists already; give a folder that does not exist, or an empty one")
-    # Imported here because these import torch.
-    from tp_core.interop.from_huggingface import from_huggingface
-    from tp_core.interop.to_huggingface import to_huggingface
-
     place = Path(os.path.abspath(folder))
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with draft(place) as temporary:
             temporary.mkdir()
-            if from_format == "huggingface":
-                from_huggingface(read, temporary, architecture, model_type, resize_vocabulary, ignore_keys, say)
+            if reading:
+                made.read(read, temporary, say)
                 write_manifest(temporary)
             else:
                 with trusting(trust_code):
-                    to_huggingface(read, temporary, architecture, model_type, limit, say)
+                    made.write(read, temporary, say)
                 sync_all(temporary)
             os.replace(temporary, place)
             sync(place.parent)
     except OSError as error:
         raise TPError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return folder
+
+
+def format_options(name: str) -> type[FormatConfig]:
+    """The class of the options of a format.
+
+    Raises:
+        TPError: no installed package offers the format.
+    """
+    cls, _ = config_class("format", name, ".")
+    assert issubclass(cls, FormatConfig)
+    return cls
+
+
+def _options(name: str, given: dict[str, Any], reading: bool) -> FormatConfig:
+    cls = format_options(name)
+    for option, value in given.items():
+        if option not in cls.model_fields:
+            near = did_you_mean(option, cls.model_fields) or f"its options are {', '.join(cls.model_fields) or 'none'}"
+            raise TPError(f"the format '{name}' has no option '{option}'; {near}")
+        other = cls.writing if reading else cls.reading
+        if option in other and value != cls.model_fields[option].get_default(call_default_factory=True):
+            way = "to" if reading else "from"
+            raise TPError(f"{flag(option)} is for models {way} {name}, not for this conversion")
+    try:
+        return cls.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        option = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "list_type" and isinstance(first["input"], str):
+            raise TPError(f"'{option}' must be a list, such as ['{first['input']}'], not a text") from None
+        raise TPError(f"the option '{option}' of the format '{name}': {first['msg']}, got {first['input']!r}") from None

@@ -100,8 +100,9 @@ def write_spec(
     model: Mapping[str, Any],
     tokenizer: Mapping[str, Any] | None,
     processor: Mapping[str, Any] | None,
-    preprocessing: PreprocessingFiles,
+    preprocessing: PreprocessingFiles | None = None,
     inference: Mapping[str, Any] | None = None,
+    target_tokenizer: Mapping[str, Any] | None = None,
 ) -> tuple[Spec, list[str]]:
     """Write the resolved spec of a converted model.
 
@@ -111,8 +112,9 @@ def write_spec(
         model: the ``model:`` part of the spec.
         tokenizer: the tokenizer in the form of a spec, with its files in ``folder``; or None.
         processor: the processor in the form of a spec. It is left out if it does not fit the model or the tokenizer.
-        preprocessing: the files that define how images or audio are converted to tensors.
+        preprocessing: the files that define how images or audio are converted to tensors, if there are any.
         inference: the ``inference:`` part of the spec.
+        target_tokenizer: the tokenizer of the decoder's side, in the same form; or None.
 
     Returns:
         The spec, and notes for the user.
@@ -127,19 +129,20 @@ def write_spec(
         tree = {"tp": 1, "name": name, "model": dict(model), **({"data": data} if data else {})}
         return load_spec(_written({**tree, "inference": dict(inference or {})}, folder), trust_code=False)
 
-    own_tokenizer = {"tokenizer": dict(tokenizer)} if tokenizer else {}
+    given = {"tokenizer": tokenizer, "target_tokenizer": target_tokenizer}
+    own_tokenizer = {key: dict(each) for key, each in given.items() if each}
     try:
         if processor and not tokenizer and _needs_tokenizer(processor):
             raise TPError(f"data.processor.{next(iter(processor))} needs a tokenizer, and there is none")
         spec = attempt(processor)
-        options, notes = preprocessing.options(spec)
+        options, notes = ({}, []) if preprocessing is None else preprocessing.options(spec)
     except RefusedKeysError:
         raise
     except TPError as error:
         if processor is None:
             raise
         spec, options = attempt(None), {}
-        notes = preprocessing.not_read(reason(error))
+        notes = [] if preprocessing is None else preprocessing.not_read(reason(error))
         # A body without a tokenizer only loses the processor's usual options, which needs no note.
         ((name, own),) = processor.items()
         lost = sorted(own.keys() - {length_option(name)})
@@ -151,10 +154,12 @@ def write_spec(
         try:
             spec = attempt({chosen: {**own, **options}})
         except TPError as error:
+            assert preprocessing is not None
             notes = preprocessing.not_read(reason(error))
     tree = spec.dump()
-    for reader, options in (tokenizer or {}).items():
-        tree["data"]["tokenizer"][reader] |= options  # its paths are absolute in the loaded spec
+    for key, each in own_tokenizer.items():
+        for reader, options in each.items():
+            tree["data"][key][reader] |= options  # its paths are absolute in the loaded spec
     _written(tree, folder)
     return spec, notes
 

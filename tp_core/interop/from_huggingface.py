@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from tp_core import discovery
 from tp_core.artifacts.layout import ORIGIN, WEIGHTS
 from tp_core.errors import CheckpointError, TPError
+from tp_core.interfaces.format import Say
 from tp_core.interop.config_json import (
     CONFIG,
     architecture_for,
@@ -24,21 +24,17 @@ from tp_core.interop.folders import SPEC, import_tokenizer, limited, reason, wri
 from tp_core.interop.generation_config import GENERATION_CONFIG, read_generation, write_generation
 from tp_core.interop.ignored_keys import IgnoredKeys
 from tp_core.interop.keys import MISFITS, Keys
-from tp_core.interop.matching import Fit, WeightMap
+from tp_core.interop.matching import WeightMap
 from tp_core.interop.preprocessing import PreprocessingFiles
 from tp_core.interop.reading import read_model
-from tp_core.interop.rules import Copy, Shape
+from tp_core.interop.rules import Copy
 from tp_core.interop.sentence_transformers import bare_architecture, read_sentence_transformer
-from tp_core.interop.shards import Planned, write_file
 from tp_core.interop.tensors import Tensors, open_folder
 from tp_core.interop.tokenizer_files import model_max_length, tokenizer_files
-from tp_core.model import meta_model
+from tp_core.interop.weight_files import our_shapes, write_joined
 from tp_core.options.converter import ConverterConfig
 from tp_core.spec.choices.module_nodes import all_modules
-from tp_core.spec.schema import Spec
 from tp_core.spec.trained.provenance import write_provenance
-
-Say = Callable[[str], None]
 
 
 def from_huggingface(
@@ -114,7 +110,7 @@ def from_huggingface(
         say(f"left out, since {chosen} has no such head: {_summary(fit.left_out)}")
     for table, rows in fit.resized.items():
         say(f"'{table}' had {tensors.shapes[fit.sources[table]][0]} rows and has {rows} now")
-    _write(folder / WEIGHTS, weight_map, tensors, fit)
+    write_joined(folder / WEIGHTS, weight_map, tensors, fit)
     write_json(folder / ORIGIN, config.memory.given)
     write_provenance(all_modules(spec, training=False), folder)
     contents.mark(*preprocessing.known, *(path.name for path in tokenizer_files(source) if tokenizer or said))
@@ -122,11 +118,6 @@ def from_huggingface(
         notes += sentences.finish(spec, around, contents)
     for note in [*tied, *ignored.notes, *reading.account.notes, *said, *notes, *contents.notes(), *converter.notes]:
         say(note)
-
-
-def our_shapes(spec: Spec) -> dict[str, Shape]:
-    """Names and shapes of a spec's weights, without allocating them."""
-    return {name: tuple(weight.shape) for name, weight in meta_model(spec).weights().items()}
 
 
 def _add_prefix(tensors: Tensors, converter: ConverterConfig, config: Keys) -> None:
@@ -187,34 +178,6 @@ def _looks_like(names: Sequence[str], chosen: str) -> str | None:
         if known > most:
             best, most = name, known
     return best
-
-
-def _write(file: Path, weight_map: WeightMap, tensors: Tensors, fit: Fit) -> None:
-    links = {link.ours: link for link in weight_map.links}
-    generator = torch.Generator().manual_seed(0)
-
-    def their(name: str) -> Tensor:
-        tensor = tensors.read(fit.sources[name])
-        return with_rows(tensor, fit.resized[name], generator) if name in fit.resized else tensor
-
-    def read(name: str) -> Tensor:
-        link = links[name]
-        return link.rule.join([their(each) for each in link.theirs])
-
-    planned = []
-    for link in weight_map.links:
-        dtype = tensors.dtypes[fit.sources[next(iter(link.theirs))]]
-        planned.append(Planned(link.ours, weight_map.ours[link.ours], dtype))
-    write_file(file, planned, read)
-
-
-def with_rows(table: Tensor, rows: int, generator: torch.Generator) -> Tensor:
-    """A table cut to ``rows``, or extended by rows drawn from N(mean, std) of each column."""
-    if rows <= table.shape[0]:
-        return table[:rows]
-    old = table.float()
-    noise = torch.randn((rows - table.shape[0], *table.shape[1:]), generator=generator)
-    return torch.cat([table, (old.mean(dim=0) + noise * old.std(dim=0, correction=0)).to(table.dtype)])
 
 
 def _summary(names: list[str], limit: int = 6) -> str:

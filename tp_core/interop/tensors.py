@@ -57,8 +57,12 @@ class Tensors:
         return self._readers[name]()
 
     def add(self, name: str, shape: Shape, dtype: torch.dtype, reader: Callable[[], Tensor]) -> None:
-        name = _modern(name)
         self.shapes[name], self.dtypes[name], self._readers[name] = shape, dtype, reader
+
+    def remove(self, name: str) -> None:
+        """Leave out a tensor."""
+        for kept in (self.shapes, self.dtypes, self._readers):
+            del kept[name]
 
     def rename(self, new: Callable[[str], str]) -> None:
         """Rename every tensor with a function of its name."""
@@ -84,16 +88,21 @@ def open_folder(folder: Path) -> Tensors:
     """
     for name in _FILES:
         index = folder / f"{name}.index.json"
-        if index.is_file():
-            return _open_shards(index)
-        if (folder / name).is_file():
-            return open_files([folder / name])
+        if index.is_file() or (folder / name).is_file():
+            tensors = open_shards(index) if index.is_file() else open_files([folder / name])
+            tensors.rename(_modern)
+            return tensors
     found = [name for name in _OTHERS if (folder / name).exists()]
     hint = f"; {found[0]} is of another format, which transformers can convert" if found else ""
     raise CheckpointError(f"{folder}: there are no weights: neither {' nor '.join(_FILES)}, nor shards of one{hint}")
 
 
-def _open_shards(index: Path) -> Tensors:
+def open_shards(index: Path) -> Tensors:
+    """The tensors of the files that an index lists.
+
+    Raises:
+        CheckpointError: the index or a file is missing, damaged or contains code.
+    """
     try:
         content = read_json(index)
         weight_map: Mapping[str, str] = content["weight_map"]
@@ -105,7 +114,7 @@ def _open_shards(index: Path) -> Tensors:
         raise CheckpointError(f"{index.parent}: shards that {index.name} lists are missing: {_some(gone)}")
     tensors = open_files([index.parent / file for file in files])
     tensors.files.append(index)
-    lacking = [name for name in weight_map if _modern(name) not in tensors.shapes]
+    lacking = [name for name in weight_map if name not in tensors.shapes]
     if lacking:
         raise CheckpointError(f"{index}: the shards lack tensors that it lists: {_some(lacking)}")
     return tensors

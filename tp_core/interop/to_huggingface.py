@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from tp_core.artifacts.layout import ORIGIN
 from tp_core.artifacts.specs import find_spec
 from tp_core.data.build import build_processor, build_target_tokenizer, build_tokenizer
-from tp_core.errors import CheckpointError
 from tp_core.files.bounded_reads import read_json
+from tp_core.interfaces.format import Say
 from tp_core.interfaces.tokenizer import Tokenizer, TransformersUse
 from tp_core.interop import classifiers
 from tp_core.interop.config_json import CONFIG, completed
 from tp_core.interop.description import Description, describe, without
 from tp_core.interop.folders import write_json
-from tp_core.interop.from_huggingface import Say, our_shapes
 from tp_core.interop.generation_config import GENERATION_CONFIG, written_generation
-from tp_core.interop.matching import Link, WeightMap, listed
+from tp_core.interop.matching import WeightMap
 from tp_core.interop.preprocessing import PREPROCESSOR, written
-from tp_core.interop.rules import Part
 from tp_core.interop.sentence_transformers_written import write_sentence_transformer
-from tp_core.interop.shards import Planned, write_shards
+from tp_core.interop.shards import write_shards
 from tp_core.interop.tensors import Tensors, open_files
+from tp_core.interop.weight_files import check_ours, our_shapes, split
 from tp_core.spec.choices.part_names import key_of
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
@@ -52,13 +49,16 @@ def to_huggingface(
     origin = _origin(spec.base / ORIGIN)
     found = describe(spec, architecture, model_type, origin)
     tensors = open_files([weights])
-    _check_ours(tensors, our_shapes(spec), weights)
+    check_ours(tensors, our_shapes(spec), weights)
     if found.stream:
         beginning = f"streams.{key_of(found.stream)}."
         tensors.rename(lambda name: name.removeprefix(beginning))
     config = completed(found.converter, found.config)
     weight_map = WeightMap(found.converter.weights(config), our_shapes(found.spec), found.name)
-    _write(folder, weight_map, tensors, found, limit)
+    # A model without a head is saved without the prefix that its tensors have in models with a head.
+    prefix = "" if found.converter.architectures[found.architecture] else found.converter.prefix
+    planned, read = split(weight_map, tensors, lambda name: name.removeprefix(prefix))
+    write_shards(folder, planned, read, limit)
     generation, said = written_generation(found.spec, found.config)
     start = {key: generation[key] for key in ("decoder_start_token_id",) if generation and key in generation}
     known = without(found.config, found.converter.unwritten)
@@ -116,53 +116,6 @@ def _origin(file: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-# -- writing -----------------------------------------------------------------------------------------------------
-
-
-def _check_ours(tensors: Tensors, shapes: Mapping[str, tuple[int, ...]], file: Path) -> None:
-    wrong = [f"'{name}' is missing" for name in shapes if name not in tensors.shapes]
-    wrong += [f"'{name}' is unexpected" for name in tensors.shapes if name not in shapes]
-    wrong += [
-        f"'{name}' has shape {tensors.shapes[name]}; expected {shape}"
-        for name, shape in shapes.items()
-        if name in tensors.shapes and tensors.shapes[name] != shape
-    ]
-    if wrong:
-        raise CheckpointError(listed(f"{file}: the weights do not fit the spec:", wrong))
-
-
-def _write(folder: Path, weight_map: WeightMap, tensors: Tensors, found: Description, limit: int) -> None:
-    places: dict[str, list[tuple[Link, int]]] = {}
-    for link in weight_map.links:
-        for at, name in enumerate(link.theirs):
-            places.setdefault(name, []).append((link, at))
-    copies = {copy.theirs: copy.of for copy in weight_map.copies}
-    computed = {entry.theirs: entry for entry in weight_map.computed}
-    usual = next(iter(tensors.dtypes.values()))
-    # A model without a head is saved without the prefix that its tensors have in models with a head.
-    prefix = "" if found.converter.architectures[found.architecture] else found.converter.prefix
-    names = {name.removeprefix(prefix): name for name in weight_map.theirs()}
-
-    def made_of(whole: str) -> list[tuple[Link, int]]:
-        """The links from which a tensor is made, in order; several if it contains several weights of the model."""
-        found = places[copies[whole] if whole not in places else whole]
-        return sorted(found, key=lambda each: each[0].rule.number if isinstance(each[0].rule, Part) else 0)
-
-    def dtype(whole: str) -> torch.dtype:
-        return usual if whole in computed else tensors.dtypes[made_of(whole)[0][0].ours]
-
-    def read(name: str) -> Tensor:
-        whole = names[name]
-        if whole in computed:
-            return computed[whole].values()
-        parts = [link.rule.split(tensors.read(link.ours))[at] for link, at in made_of(whole)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-    shapes = weight_map.theirs()
-    planned = [Planned(name, shapes[whole], dtype(whole)) for name, whole in names.items()]
-    write_shards(folder, planned, read, limit)
 
 
 def _dtype(tensors: Tensors) -> str:

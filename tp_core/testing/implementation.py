@@ -30,6 +30,7 @@ BUILT_WITH = {
     "strategy": ("{config}",),
     "logger": ("{config}", "LoggedRun"),
     "hooks": ("{config}",),
+    "format": ("{config}", "str"),
 }
 
 

@@ -28,6 +28,7 @@ CHECKS = {
     "logger": "tp_core.testing.logger",
     "hooks": "tp_core.testing.hooks",
     "converter": "tp_core.testing.converter",
+    "format": "tp_core.testing.format",
     "presets": "tp_core.testing.preset",
     "commands": "tp_core.testing.command",
 }

@@ -36,6 +36,7 @@ class RecurrentStack(nn.Module):
         if config.cell_options().get("proj_size"):
             _suppress_projection_warning()
         self.bidirectional, self.residual, self.dropout = bidirectional, config.residual, config.dropout
+        self.padding = config.padding
         width = config.direction_size() * (2 if bidirectional else 1)
         self.layers = nn.ModuleList(
             _LAYERS[config.cell](
@@ -55,7 +56,7 @@ class RecurrentStack(nn.Module):
         recompute: bool = False,
         start: list[State] | None = None,
     ) -> Tensor:
-        """States (batch, length, input size) → (batch, length, width), zeros at padding.
+        """States (batch, length, input size) → (batch, length, width), zeros at padding unless it is read.
 
         Args:
             states: (batch, length, input size).
@@ -64,7 +65,7 @@ class RecurrentStack(nn.Module):
             recompute: True to recompute activations in the backward pass, layer by layer, instead of storing them.
             start: the initial state of each layer; zeros if None.
         """
-        if mask is None:
+        if mask is None or (self.padding and kv_cache is None):
             return self._run(states, None, None, kv_cache, recompute, start)
         compaction = Compaction(mask)
         states = compaction.front(states)

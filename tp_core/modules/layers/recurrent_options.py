@@ -20,6 +20,11 @@ class RecurrentOptions(ModuleConfig):
     hidden_size: ModelSize[int] = Field(768, gt=0, description="width of the hidden states")
     num_layers: ModelSize[int] = Field(1, gt=0, description="number of layers")
     residual: bool = Field(False, description="add the input of each layer after the first to its output (ELMo)")
+    padding: bool = Field(
+        False,
+        description="read padding like real positions, so that states that read from the end depend on its amount, as "
+        "in code that does not pack its sequences",
+    )
     dropout: TrainingOnly[float] = Field(0.1, ge=0, lt=1, description="dropout on the output of each layer")
 
     def directions(self) -> int:

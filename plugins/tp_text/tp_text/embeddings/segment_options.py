@@ -23,6 +23,9 @@ class SegmentConfig(EmbeddingConfig):
     makes_sequence: ClassVar[bool] = False
 
     num_segments: ModelSize[int] = Field(2, gt=0)
+    padding_segment: bool = Field(
+        False, description="a further vector, the first of the table, for padding (TencentPretrain)"
+    )
     init_std: TrainingOnly[float] = Field(0.02, gt=0)
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:

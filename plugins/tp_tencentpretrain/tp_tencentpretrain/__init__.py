@@ -1,0 +1,1 @@
+"""The way to tp from TencentPretrain and UER."""

@@ -1,0 +1,135 @@
+"""The format of TencentPretrain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tp_core.artifacts.layout import WEIGHTS
+from tp_core.errors import CheckpointError, TPError
+from tp_core.interfaces.format import Format, Say
+from tp_tencentpretrain.format_options import TencentPretrainFormatConfig
+from tp_tencentpretrain.original.config import read_original
+from tp_tencentpretrain.processors import processor
+from tp_tencentpretrain.tokenizers import TokenizerFiles, special_tokens, write_vocabularies
+
+_FLAGS = ("--vocab", "--merges", "--spm-model")
+_TARGET_FLAGS = ("--target-vocab", "--target-merges", "--target-spm-model")
+
+
+class TencentPretrain(Format):
+    """Checkpoints of TencentPretrain and UER."""
+
+    def __init__(self, config: TencentPretrainFormatConfig, name: str) -> None:
+        super().__init__(config, name)
+        self.config = config
+
+    def read(self, source: Path, folder: Path, say: Say) -> None:
+        from tp_core.interop.folders import reason, write_spec
+        from tp_core.interop.matching import WeightMap
+        from tp_core.interop.weight_files import our_shapes, write_joined
+        from tp_core.spec.choices.module_nodes import all_modules
+        from tp_core.spec.trained.provenance import write_provenance
+        from tp_tencentpretrain.mapping.model import converted
+        from tp_tencentpretrain.original.checkpoint import open_checkpoint
+        from tp_tencentpretrain.original.facts import check_facts
+
+        original = read_original(self._config(source))
+        notes = original.notes()
+        checkpoint = open_checkpoint(source)
+        check_facts(original, checkpoint, source)
+        found = converted(original, checkpoint)
+        checkpoint.drop_mirrors(found.mirrors)
+        tokenizer, target_tokenizer = self._tokenizers(folder)
+        chosen = processor(original, found.model) if tokenizer or not _reads_words(found.model) else None
+        try:
+            spec, said = write_spec(
+                folder, source.resolve().stem, found.model, tokenizer, chosen, target_tokenizer=target_tokenizer
+            )
+        except TPError as error:
+            raise TPError(f"{source}: {reason(error)}") from None
+        weight_map = WeightMap(found.rules, our_shapes(spec), self.name)
+        try:
+            fit = weight_map.fit(checkpoint.tensors, self.config.resize_vocabulary)
+        except CheckpointError as error:
+            raise CheckpointError(f"{source}: {error}") from None
+        if fit.left_out:
+            say(f"left out, since {original.where} has no such target: {', '.join(fit.left_out)}")
+        write_joined(folder / WEIGHTS, weight_map, checkpoint.tensors, fit)
+        write_provenance(all_modules(spec, training=False), folder)
+        if checkpoint.old:
+            notes.append(f"{checkpoint.old} tensors have the names of an older version of the original")
+        for note in [*notes, *found.notes, *said]:
+            say(note)
+
+    def write(self, source: Path, folder: Path, say: Say) -> None:
+        import torch
+
+        from tp_core.artifacts.specs import find_spec
+        from tp_core.interop.comparison import differences
+        from tp_core.interop.folders import reason, spec_of, write_json
+        from tp_core.interop.matching import WeightMap, listed
+        from tp_core.interop.tensors import open_files
+        from tp_core.interop.weight_files import check_ours, our_shapes, split
+        from tp_tencentpretrain.mapping.model import converted
+        from tp_tencentpretrain.mapping.written import config_of
+        from tp_tencentpretrain.original.checkpoint import NoTensors
+        from tp_tencentpretrain.original.config import OriginalConfig
+
+        spec, _, weights = find_spec(source, say)
+        tree = spec.dump()["model"]
+        try:
+            config = config_of(tree)
+            found = converted(
+                OriginalConfig(config, "the config"), NoTensors(any(s.same_as for s in spec.model.streams.values()))
+            )
+            sizes = {key: tree[key] for key in ("vocab_size", "target_vocab_size") if key in tree}
+            reasons = differences(spec, spec_of({"model": {**found.model, **sizes}}), "the original's model")
+        except TPError as error:
+            raise TPError(f"{source}: the model is no model of the original: {reason(error)}") from None
+        if reasons:
+            raise TPError(listed(f"{source}: the model is no model of the original:", reasons))
+        tensors = open_files([weights])
+        check_ours(tensors, our_shapes(spec), weights)
+        planned, read = split(WeightMap(found.rules, our_shapes(spec), self.name), tensors)
+        whole = {each.name: read(each.name).contiguous() for each in planned}
+        for mirror in found.mirrors:
+            whole |= {mirror.theirs + n.removeprefix(mirror.of): t for n, t in whole.items() if n.startswith(mirror.of)}
+        torch.save(whole, folder / "model.bin")
+        write_json(folder / "config.json", config)
+        for note in write_vocabularies(spec, folder):
+            say(note)
+
+    def _config(self, source: Path) -> Path:
+        """The config that the user names, or the config.json beside the checkpoint."""
+        if self.config.config is not None:
+            return Path(self.config.config)
+        beside = (source if source.is_dir() else source.parent) / "config.json"
+        if not beside.is_file():
+            raise TPError(f"{source}: a checkpoint of the original has no config in it; name it with --config")
+        return beside
+
+    def _tokenizers(self, folder: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        """The tokenizers of both sides as in a spec, with their files in a folder."""
+        own, special = self.config, special_tokens(self.config.special_tokens)
+        source = TokenizerFiles(own.tokenizer, own.vocab, own.merges, own.spm_model, own.cased, special, _FLAGS)
+        target = TokenizerFiles(
+            own.target_tokenizer,
+            own.target_vocab,
+            own.target_merges,
+            own.target_spm_model,
+            own.target_cased,
+            special,
+            _TARGET_FLAGS,
+        )
+        return source.tree(folder, "tokenizer"), target.tree(folder, "target_tokenizer")
+
+
+def _reads_words(model: dict[str, Any]) -> bool:
+    """True if a model has a word embedding, so that its processor needs a tokenizer."""
+    sides = [model.get("embedding"), model.get("target_embedding")]
+    sides += [each.get("embedding") for each in model.get("streams", {}).values() if isinstance(each, dict)]
+    modules = [
+        next(iter(each)) if isinstance(each, dict) else each for side in sides if side for each in side["modules"]
+    ]
+    return any(name in ("word", "word_patch") for name in modules)

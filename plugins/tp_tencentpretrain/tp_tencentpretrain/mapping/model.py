@@ -1,0 +1,126 @@
+"""Models of the original: from a config and the tensors to a spec's ``model:`` part and a table of weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tp_core.interop.rules import Copy, Ignored, WeightRule
+from tp_tencentpretrain.mapping.embedding import embedding
+from tp_tencentpretrain.mapping.encoder import encoder
+from tp_tencentpretrain.mapping.piece import Mirror, Piece
+from tp_tencentpretrain.mapping.streams import dual
+from tp_tencentpretrain.mapping.target import Words, targets
+from tp_tencentpretrain.mapping.transformer import transformer_decoder
+from tp_tencentpretrain.original.checkpoint import NoTensors
+from tp_tencentpretrain.original.config import OriginalConfig
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A model of the original in our terms.
+
+    Attributes:
+        model: the ``model:`` part of a spec.
+        rules: the table of weights.
+        notes: sentences for the user.
+        mirrors: tensors that the original stores twice.
+    """
+
+    model: dict[str, Any]
+    rules: list[WeightRule]
+    notes: list[str]
+    mirrors: list[Mirror]
+
+
+def converted(config: OriginalConfig, checkpoint: NoTensors) -> Converted:
+    """Convert a config, with those facts that only the tensors show.
+
+    Raises:
+        TPError: the config does not describe a model of the original, or one that cannot be converted.
+    """
+    model: dict[str, Any] = {"dropout": float(config["dropout"])}
+    rows = _rows(checkpoint)
+    if rows is not None:
+        model["vocab_size"] = rows
+    if any(name.endswith(_STORED) for name in checkpoint.shapes):
+        config.stored_positions = True
+    if config["encoder"] == "dual" or config.names("embedding") == ["dual"]:
+        piece = dual(config, checkpoint)
+        model |= piece.tree
+        words = Words(None, checkpoint)
+    else:
+        piece = _single(config, checkpoint, model)
+        words = Words(_table(config, checkpoint), checkpoint)
+    heads = targets(config, words)
+    if heads.tree:
+        model["target"] = heads.tree
+    return Converted(model, [*piece.rules, *heads.rules], [*piece.notes, *heads.notes], piece.mirrors)
+
+
+def _single(config: OriginalConfig, checkpoint: NoTensors, model: dict[str, Any]) -> Piece:
+    """Everything but the targets of a model without streams; its sizes are added to ``model``."""
+    hidden, size = config.need("hidden_size"), config.need("emb_size")
+    model["hidden_size"] = hidden
+    if size != hidden:
+        model["embedding_size"] = size
+    made = {"embedding": embedding(config, config.names("embedding"), "embedding", "embedding")}
+    made["encoder"] = encoder(config, "encoder", "encoder")
+    rules: list[WeightRule] = []
+    notes: list[str] = []
+    if config["decoder"] is not None:
+        config.one_of("decoder", "transformer")
+        names = config.names("tgt_embedding")
+        made["target_embedding"] = embedding(config, names, "tgt_embedding", "target_embedding")
+        made["decoder"] = transformer_decoder(config)
+        shared, note = _shared(config, checkpoint)
+        model["share_embeddings"] = shared
+        notes += note
+        if shared:
+            rules.append(Copy(_TARGET, of=_SOURCE, written=True))
+        elif _TARGET in checkpoint.shapes and _SOURCE in checkpoint.shapes:
+            size = checkpoint.shapes[_TARGET][0]
+            model |= {"target_vocab_size": size} if size != checkpoint.shapes[_SOURCE][0] else {}
+    for part, piece in made.items():
+        model[part] = piece.tree
+        rules += piece.rules
+        notes += piece.notes
+    if model.get("share_embeddings"):
+        rules = [rule for rule in rules if getattr(rule, "ours", "") != "target_embedding.parts.word.table.weight"]
+    return Piece({}, [*rules, *_sinusoids(checkpoint)], notes)
+
+
+#: The end of the names of positions that old versions store.
+_STORED = "sinusoidalpos.pe"
+
+_SOURCE, _TARGET = "embedding.word.embedding.weight", "tgt_embedding.word.embedding.weight"
+
+
+def _shared(config: OriginalConfig, checkpoint: NoTensors) -> tuple[bool, list[str]]:
+    """True if the words of both sides are one table, and notes."""
+    if not config["share_embedding"] or "word" not in config.names("tgt_embedding"):
+        return False, []
+    if _SOURCE in checkpoint.shapes and _TARGET in checkpoint.shapes and not checkpoint.equal(_SOURCE, _TARGET):
+        note = f"the words of both sides differ although {config.where} has 'share_embedding': they are two tables"
+        return False, [note]
+    return True, []
+
+
+def _table(config: OriginalConfig, checkpoint: NoTensors) -> str | None:
+    """The original's name of the word embedding that our targets are tied to."""
+    if config["decoder"] is not None and "word" in config.names("tgt_embedding"):
+        return _SOURCE if config["share_embedding"] and _shared(config, checkpoint)[0] else _TARGET
+    return _SOURCE if "word" in config.names("embedding") else None
+
+
+def _rows(checkpoint: NoTensors) -> int | None:
+    """The number of tokens: rows of the word embedding, or else of an output matrix."""
+    ends = ("word.embedding.weight", "language_embedding.embedding.weight", "mlm.linear_2.weight")
+    found = [shapes for end in ends for name, shapes in checkpoint.shapes.items() if name.endswith(end)]
+    return found[0][0] if found else None
+
+
+def _sinusoids(checkpoint: NoTensors) -> list[WeightRule]:
+    """Positions that old versions store: sines and cosines as in the paper, from position 0."""
+    names = [name for name in checkpoint.shapes if name.endswith(_STORED)]
+    return [Ignored(name) for name in names]

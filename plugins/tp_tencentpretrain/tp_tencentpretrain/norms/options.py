@@ -1,0 +1,25 @@
+"""Options of the original's norms. Torch-free."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from tp_core.options.marks import TrainingOnly
+from tp_core.options.norm import NormConfig
+
+
+class UnbiasedLayerNormConfig(NormConfig):
+    """Layer normalisation of TencentPretrain and UER: unbiased deviation, with epsilon added to it."""
+
+    implementation: ClassVar[str] = "tp_tencentpretrain.norms.unbiased:UnbiasedLayerNorm"
+
+    eps: float = Field(1e-6, gt=0, description="added to the standard deviation")
+
+
+class UnbiasedLayerNormTwiceConfig(NormConfig):
+    """Two layer normalisations of TencentPretrain in sequence, as after the embeddings of its dual streams."""
+
+    implementation: ClassVar[str] = "tp_tencentpretrain.norms.unbiased:UnbiasedLayerNormTwice"
+
+    eps: float = Field(1e-6, gt=0, description="added to the standard deviations")
+    dropout: TrainingOnly[float] = Field(0.0, ge=0, lt=1, description="dropout between the two norms")

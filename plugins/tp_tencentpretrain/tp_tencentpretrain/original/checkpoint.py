@@ -1,0 +1,128 @@
+"""The original's checkpoints: one file, or the blocks of a folder; with the names of all its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+
+from tp_core.errors import CheckpointError
+from tp_core.interop.rules import Shape
+from tp_core.interop.tensors import Tensors, open_files, open_shards
+from tp_tencentpretrain.mapping.piece import Mirror
+
+#: The index of the blocks that the original's convert_model_into_blocks.py writes.
+INDEX = "tencentpretrain_model.bin.index.json"
+
+#: The files by which a folder of DeepSpeed is recognised.
+_DEEPSPEED = ("zero_to_fp32.py", "latest")
+
+#: Beginnings of names in UER → their beginnings today. Later ones apply to the results of earlier ones.
+_OLD = (
+    ("target.decoder.", "decoder."),
+    ("target.embedding.", "tgt_embedding."),
+    ("embedding.word_embedding.", "embedding.word.embedding."),
+    ("embedding.position_embedding.", "embedding.pos.embedding."),
+    ("embedding.segment_embedding.", "embedding.seg.embedding."),
+    ("embedding.pe", "embedding.sinusoidalpos.pe"),
+    ("tgt_embedding.word_embedding.", "tgt_embedding.word.embedding."),
+    ("tgt_embedding.position_embedding.", "tgt_embedding.pos.embedding."),
+    ("tgt_embedding.segment_embedding.", "tgt_embedding.seg.embedding."),
+    ("tgt_embedding.pe", "tgt_embedding.sinusoidalpos.pe"),
+    ("target.mlm_linear_1.", "target.mlm.linear_1."),
+    ("target.mlm_linear_2.", "target.mlm.linear_2."),
+    ("target.layer_norm.", "target.mlm.layer_norm."),
+    *(
+        (f"target.{task}_linear_{number}.", f"target.sp.linear_{number}.")
+        for task in ("sp", "nsp", "sop")
+        for number in (1, 2)
+    ),
+    ("target.output_layer.", "target.lm.output_layer."),
+)
+
+
+class NoTensors:
+    """The facts of a checkpoint that is to be written: the config decides nearly everything.
+
+    Attributes:
+        shapes: empty.
+        one_norm: True if dual streams with shared weights also share the second norm after their embeddings.
+    """
+
+    def __init__(self, one_norm: bool = True) -> None:
+        self.shapes: Mapping[str, Shape] = {}
+        self.one_norm = one_norm
+
+    def equal(self, name: str, other: str) -> bool:
+        return True
+
+
+class Checkpoint(NoTensors):
+    """The tensors of a checkpoint under the names that the original uses today.
+
+    Attributes:
+        tensors: the tensors.
+        shapes: name → shape.
+        old: number of names that were of an older version.
+    """
+
+    def __init__(self, tensors: Tensors) -> None:
+        names = list(tensors.shapes)
+        tensors.rename(modern)
+        self.tensors, self.shapes = tensors, tensors.shapes
+        self.old = sum(modern(name) != name for name in names)
+
+    def equal(self, name: str, other: str) -> bool:
+        """True if two tensors have the same values."""
+        if self.shapes[name] != self.shapes[other]:
+            return False
+        return torch.equal(self.tensors.read(name), self.tensors.read(other))
+
+    def drop_mirrors(self, mirrors: Iterable[Mirror]) -> None:
+        """Remove tensors that the original stores twice.
+
+        Raises:
+            CheckpointError: a tensor differs from the one that it repeats.
+        """
+        for mirror in mirrors:
+            for name in [name for name in self.shapes if name.startswith(mirror.theirs)]:
+                of = mirror.of + name.removeprefix(mirror.theirs)
+                if of in self.shapes and not self.equal(name, of):
+                    raise CheckpointError(
+                        f"'{name}' differs from '{of}', but the config has 'tie_weights', which makes them one"
+                    )
+                if of in self.shapes:
+                    self.tensors.remove(name)
+
+
+def modern(name: str) -> str:
+    """The name of a tensor in the original today."""
+    name = name.removeprefix("module.")
+    for old, new in _OLD:
+        if name.startswith(old):
+            name = new + name.removeprefix(old)
+    return name
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Open a checkpoint: a .bin or .safetensors file, or a folder of blocks.
+
+    Raises:
+        CheckpointError: it is missing, damaged, contains code, or is of another kind.
+    """
+    if not path.is_dir():
+        return Checkpoint(open_files([path]))
+    if (path / INDEX).is_file():
+        return Checkpoint(open_shards(path / INDEX))
+    if any((path / name).exists() for name in _DEEPSPEED) or [*path.glob("*mp_rank_*")]:
+        folder = path.parent if [*path.glob("*mp_rank_*")] else path
+        raise CheckpointError(
+            f"{path}: this is a folder of DeepSpeed, whose files contain code; DeepSpeed itself makes a file of "
+            f"weights of it: python {folder / 'zero_to_fp32.py'} {folder} model.bin"
+        )
+    files = sorted([*path.glob("*.bin"), *path.glob("*.safetensors")])
+    if len(files) == 1:
+        return Checkpoint(open_files(files))
+    found = f"it has {', '.join(each.name for each in files[:4])}; name one" if files else "it has no .bin file"
+    raise CheckpointError(f"{path}: expected a file, or a folder with {INDEX}; {found}")
