@@ -103,6 +103,7 @@ def write_spec(
     preprocessing: PreprocessingFiles | None = None,
     inference: Mapping[str, Any] | None = None,
     target_tokenizer: Mapping[str, Any] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> tuple[Spec, list[str]]:
     """Write the resolved spec of a converted model.
 
@@ -115,6 +116,7 @@ def write_spec(
         preprocessing: the files that define how images or audio are converted to tensors, if there are any.
         inference: the ``inference:`` part of the spec.
         target_tokenizer: the tokenizer of the decoder's side, in the same form; or None.
+        labels: ``data.labels``, the column of each target's labels, for a processor that feeds several.
 
     Returns:
         The spec, and notes for the user.
@@ -124,7 +126,8 @@ def write_spec(
     """
 
     def attempt(processor: Mapping[str, Any] | None) -> Spec:
-        parts = {"processor": dict(processor)} if processor else {}
+        parts: dict[str, Any] = {"processor": dict(processor)} if processor else {}
+        parts |= {"labels": dict(labels)} if processor and labels else {}
         data = {**own_tokenizer, **parts}
         tree = {"tp": 1, "name": name, "model": dict(model), **({"data": data} if data else {})}
         return load_spec(_written({**tree, "inference": dict(inference or {})}, folder), trust_code=False)

@@ -176,6 +176,7 @@ def _unpickle(file: Path) -> dict[Any, Any]:
 
     A pickle can run code, so only files with nothing but tensors are read.
     """
+    mapped = False
     try:
         with file.open("rb") as opened:  # files of PyTorch before 1.6 are not archives and cannot be memory-mapped
             mapped = opened.read(len(_ARCHIVE)) == _ARCHIVE
@@ -189,10 +190,14 @@ def _unpickle(file: Path) -> dict[Any, Any]:
             f"{file} is refused: it holds more than tensors, and loading it would run code{detail}; ask for a "
             "safetensors file"
         ) from None
-    except RuntimeError:
-        raise CheckpointError(f"{file}: this is no whole PyTorch file; copy or download it again") from None
-    except (EOFError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{file}: this is no PyTorch file: {type(error).__name__}: {error}") from None
+    except FileNotFoundError:
+        raise CheckpointError(f"{file}: there is no such file") from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if mapped or isinstance(error, RuntimeError):
+            message = "this is no whole PyTorch file; copy or download it again"
+        else:
+            message = f"this is no PyTorch file: {type(error).__name__}: {error}"
+        raise CheckpointError(f"{file}: {message}") from None
     if isinstance(content, dict):
         return content
     raise CheckpointError(f"{file}: expected names and tensors, got an object of type {type(content).__name__}")

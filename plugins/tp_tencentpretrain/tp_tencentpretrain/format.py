@@ -10,8 +10,8 @@ from tp_core.errors import CheckpointError, TPError
 from tp_core.interfaces.format import Format, Say
 from tp_tencentpretrain.format_options import TencentPretrainFormatConfig
 from tp_tencentpretrain.original.config import read_original
-from tp_tencentpretrain.processors import processor
-from tp_tencentpretrain.tokenizers import TokenizerFiles, special_tokens, write_vocabularies
+from tp_tencentpretrain.processors import columns, processor, task_processor
+from tp_tencentpretrain.tokenizers import TokenizerFiles, special_tokens, vocabulary_size, write_vocabularies
 
 _FLAGS = ("--vocab", "--merges", "--spm-model")
 _TARGET_FLAGS = ("--target-vocab", "--target-merges", "--target-spm-model")
@@ -30,6 +30,7 @@ class TencentPretrain(Format):
         from tp_core.interop.weight_files import our_shapes, write_joined
         from tp_core.spec.choices.module_nodes import all_modules
         from tp_core.spec.trained.provenance import write_provenance
+        from tp_tencentpretrain.mapping.head import task_of
         from tp_tencentpretrain.mapping.model import converted
         from tp_tencentpretrain.original.checkpoint import open_checkpoint
         from tp_tencentpretrain.original.facts import check_facts
@@ -38,13 +39,27 @@ class TencentPretrain(Format):
         notes = original.notes()
         checkpoint = open_checkpoint(source)
         check_facts(original, checkpoint, source)
-        found = converted(original, checkpoint)
+        task = task_of(checkpoint, self.config.task)
+        found = converted(original, checkpoint, task)
         checkpoint.drop_mirrors(found.mirrors)
-        tokenizer, target_tokenizer = self._tokenizers(folder)
-        chosen = processor(original, found.model) if tokenizer or not _reads_words(found.model) else None
+        tokenizer, target_tokenizer = self._tokenizers(folder, task)
+        for key, tree, files in (
+            ("vocab_size", tokenizer, self.config.vocab or self.config.spm_model),
+            ("target_vocab_size", target_tokenizer, self.config.target_vocab or self.config.target_spm_model),
+        ):
+            self._check_vocabulary(found.model, key, tree, str(files), folder)
+        chosen = None
+        if tokenizer or not _reads_words(found.model):
+            chosen = processor(original) if task is None else task_processor(task, self.config.labels)
         try:
             spec, said = write_spec(
-                folder, source.resolve().stem, found.model, tokenizer, chosen, target_tokenizer=target_tokenizer
+                folder,
+                source.resolve().stem,
+                found.model,
+                tokenizer,
+                chosen,
+                target_tokenizer=target_tokenizer,
+                labels=columns(found.model) if task == "multi_task" else None,
             )
         except TPError as error:
             raise TPError(f"{source}: {reason(error)}") from None
@@ -100,6 +115,21 @@ class TencentPretrain(Format):
         for note in write_vocabularies(spec, folder):
             say(note)
 
+    def _check_vocabulary(
+        self, model: dict[str, Any], key: str, tokenizer: dict[str, Any] | None, file: str, folder: Path
+    ) -> None:
+        """Compare a vocabulary with the checkpoint's, whose size is changed if the user allows it."""
+        rows = model.get(key) or model.get("vocab_size")
+        size = None if tokenizer is None else vocabulary_size(tokenizer, folder)
+        if size is None or rows is None or size == rows:
+            return
+        if not self.config.resize_vocabulary:
+            raise TPError(
+                f"{file} has {size:,} tokens, the checkpoint {rows:,}: the vocabulary is of another model; "
+                "--resize-vocabulary cuts rows off or draws new ones"
+            )
+        model[key] = size
+
     def _config(self, source: Path) -> Path:
         """The config that the user names, or the config.json beside the checkpoint."""
         if self.config.config is not None:
@@ -109,10 +139,14 @@ class TencentPretrain(Format):
             raise TPError(f"{source}: a checkpoint of the original has no config in it; name it with --config")
         return beside
 
-    def _tokenizers(self, folder: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    def _tokenizers(self, folder: Path, task: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
         """The tokenizers of both sides as in a spec, with their files in a folder."""
         own, special = self.config, special_tokens(self.config.special_tokens)
-        source = TokenizerFiles(own.tokenizer, own.vocab, own.merges, own.spm_model, own.cased, special, _FLAGS)
+        # The scripts of these tasks do not read --tokenizer.
+        usual = {"ner": "space", "cmrc": "char", "chid": "char"}.get(str(task)) if own.vocab else None
+        source = TokenizerFiles(
+            own.tokenizer or usual, own.vocab, own.merges, own.spm_model, own.cased, special, _FLAGS
+        )
         target = TokenizerFiles(
             own.target_tokenizer,
             own.target_vocab,

@@ -9,6 +9,20 @@ from tp_core.options.marks import PathStr
 
 TokenizerName = Literal["bert", "bpe", "char", "space", "xlmroberta"]
 
+Task = Literal[
+    "classifier",
+    "multi_label",
+    "multi_task",
+    "regression",
+    "ranking",
+    "ner",
+    "cmrc",
+    "c3",
+    "chid",
+    "siamese",
+    "image_classifier",
+]
+
 
 class TencentPretrainFormatConfig(FormatConfig):
     """TencentPretrain and UER: a checkpoint (.bin), its config (.json) and its vocabulary."""
@@ -16,7 +30,18 @@ class TencentPretrainFormatConfig(FormatConfig):
     implementation: ClassVar[str] = "tp_tencentpretrain.format:TencentPretrain"
     reading: ClassVar[frozenset[str]] = frozenset(
         {
-            *("config", "vocab", "merges", "spm_model", "tokenizer", "cased", "special_tokens", "resize_vocabulary"),
+            *(
+                "task",
+                "labels",
+                "config",
+                "vocab",
+                "merges",
+                "spm_model",
+                "tokenizer",
+                "cased",
+                "special_tokens",
+                "resize_vocabulary",
+            ),
             *("target_vocab", "target_merges", "target_spm_model", "target_tokenizer", "target_cased"),
         }
     )
@@ -25,6 +50,10 @@ class TencentPretrainFormatConfig(FormatConfig):
         None,
         description="the model's config, a JSON file of the original; by default, config.json beside the checkpoint",
     )
+    task: Task | None = Field(
+        None, description="task of a fine-tuned model; by default, the names of its tensors determine it"
+    )
+    labels: PathStr | None = Field(None, description="label2id.json of a model for ner (--label2id_path)")
     tokenizer: TokenizerName | None = Field(
         None, description="the original's name of the tokenizer; by default, the files determine it"
     )

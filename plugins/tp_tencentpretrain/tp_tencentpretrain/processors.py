@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from tp_core.errors import TPError
+from tp_core.files.bounded_reads import read_json
 from tp_tencentpretrain.original.config import OriginalConfig
 
 #: The original's names → ours, with the options that make the same instances.
@@ -29,6 +32,55 @@ PROCESSORS: dict[str, dict[str, Any]] = {
 }
 
 
-def processor(config: OriginalConfig, model: dict[str, Any]) -> dict[str, Any] | None:
+def processor(config: OriginalConfig) -> dict[str, Any] | None:
     """The processor of a converted model, as in a spec; None if the config names none that we have."""
     return PROCESSORS.get(str(config["data_processor"]))
+
+
+def task_processor(task: str, labels: str | None) -> dict[str, Any]:
+    """The processor of a fine-tuned model, as in a spec, with the frames of the original's script.
+
+    Args:
+        task: the task.
+        labels: the label2id.json of ``ner``.
+
+    Raises:
+        TPError: the file cannot be read, or is needed and not given.
+    """
+    if task == "ner":
+        return {"token_cls": {"labels": _tags(labels), "special_tokens": False, "split_spaces": True}}
+    if labels is not None:
+        raise TPError(f"--labels is for models of ner, not of {task}")
+    return _OF_TASKS[task]
+
+
+#: The processors of the other tasks.
+_OF_TASKS: dict[str, dict[str, Any]] = {
+    "classifier": {"cls": {}},
+    "multi_label": {"multi_label": {}},
+    "multi_task": {"cls": {}},
+    "regression": {"regression": {}},
+    "ranking": {"ranking": {}},
+    "cmrc": {"qa": {"scoring": "cmrc"}},
+    "c3": {"choice": {"layout": "choice_context", "template": "{choice}[SEP]{question}"}},
+    "chid": {"cloze": {"layout": "choice_context", "mark": "[SEP]", "other_mark": "[MASK]"}},
+    "siamese": {"pair": {"labelled": "class"}},
+    "image_classifier": {"image": {}},
+}
+
+
+def _tags(path: str | None) -> dict[str, int]:
+    """The numbers of tags, with that of padding, which the original adds."""
+    if path is None:
+        raise TPError("a model for ner has no names of its tags; give its label2id.json with --labels")
+    try:
+        found = {str(tag): int(number) for tag, number in dict(read_json(Path(path))).items()}
+    except (OSError, ValueError, TypeError) as error:
+        raise TPError(f"{path}: this is no label2id.json: {error}") from None
+    return {**found, "[PAD]": len(found)}
+
+
+def columns(model: dict[str, Any]) -> dict[str, str]:
+    """The columns of the labels of a model with several heads: they have the names of the targets."""
+    names = [options["name"] for target in model["target"] for options in target.values()]
+    return {name: name for name in names}

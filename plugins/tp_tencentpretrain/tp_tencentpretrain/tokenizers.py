@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tp_core.errors import TPError
 from tp_core.files.bounded_reads import read_json
+from tp_core.options.context import DataContext
+from tp_core.options.tokenizer import TokenizerConfig
+from tp_core.spec.choices.find import config_class
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
@@ -120,6 +123,18 @@ class TokenizerFiles:
             (folder / options["vocab"]).write_text(json.dumps(ids, ensure_ascii=False), encoding="utf-8")
             known = set(ids)
         return {"sentencepiece": {**options, **{role: t for role, t in self.special.items() if t in known}}}
+
+
+def vocabulary_size(tree: dict[str, Any], folder: Path) -> int:
+    """The number of tokens of a tokenizer as in a spec, whose files are in a folder.
+
+    Raises:
+        TPError: a file cannot be read, or is not of this tokenizer.
+    """
+    ((name, options),) = tree.items()
+    cls, _ = config_class("tokenizer", name, ".")
+    assert issubclass(cls, TokenizerConfig)
+    return cls.model_validate(options).facts(DataContext(base=str(folder))).vocab_size
 
 
 def write_vocabularies(spec: Spec, folder: Path) -> list[str]:

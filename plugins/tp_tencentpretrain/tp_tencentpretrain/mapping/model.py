@@ -8,6 +8,7 @@ from typing import Any
 from tp_core.interop.rules import Copy, Ignored, WeightRule
 from tp_tencentpretrain.mapping.embedding import embedding
 from tp_tencentpretrain.mapping.encoder import encoder
+from tp_tencentpretrain.mapping.head import head
 from tp_tencentpretrain.mapping.piece import Mirror, Piece
 from tp_tencentpretrain.mapping.streams import dual
 from tp_tencentpretrain.mapping.target import Words, targets
@@ -33,8 +34,14 @@ class Converted:
     mirrors: list[Mirror]
 
 
-def converted(config: OriginalConfig, checkpoint: NoTensors) -> Converted:
+def converted(config: OriginalConfig, checkpoint: NoTensors, task: str | None = None) -> Converted:
     """Convert a config, with those facts that only the tensors show.
+
+    Args:
+        config: the config.
+        checkpoint: the tensors.
+        task: the task of a fine-tuned model (:func:`tp_tencentpretrain.mapping.head.task_of`); None for a pre-trained
+            model, whose targets the config names.
 
     Raises:
         TPError: the config does not describe a model of the original, or one that cannot be converted.
@@ -52,10 +59,23 @@ def converted(config: OriginalConfig, checkpoint: NoTensors) -> Converted:
     else:
         piece = _single(config, checkpoint, model)
         words = Words(_table(config, checkpoint), checkpoint)
-    heads = targets(config, words)
+    notes = [_OF_CONVERTER] if _from_converter(checkpoint) else []
+    heads = targets(config, words) if task is None else head(config, words, task)
     if heads.tree:
         model["target"] = heads.tree
-    return Converted(model, [*piece.rules, *heads.rules], [*piece.notes, *heads.notes], piece.mirrors)
+    return Converted(model, [*piece.rules, *heads.rules], [*notes, *piece.notes, *heads.notes], piece.mirrors)
+
+
+_OF_CONVERTER = (
+    "the checkpoint was made by the original's own converter from Hugging Face, which stores the encoder's positions "
+    "where the original does not read them; the converted model uses them"
+)
+
+
+def _from_converter(checkpoint: NoTensors) -> bool:
+    """True for a T5 that the original has never trained: the table of positions only has the name that nothing reads."""
+    table = "relative_pos_emb.relative_attention_bias.weight"
+    return f"encoder.{table}" in checkpoint.shapes and f"encoder.transformer.0.{table}" not in checkpoint.shapes
 
 
 def _single(config: OriginalConfig, checkpoint: NoTensors, model: dict[str, Any]) -> Piece:

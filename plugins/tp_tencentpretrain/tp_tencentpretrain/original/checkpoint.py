@@ -33,6 +33,9 @@ _OLD = (
     ("target.mlm_linear_1.", "target.mlm.linear_1."),
     ("target.mlm_linear_2.", "target.mlm.linear_2."),
     ("target.layer_norm.", "target.mlm.layer_norm."),
+    # The model of run_classifier_prompt.py has the target itself, not a container of targets.
+    ("target.linear_1.", "target.mlm.linear_1."),
+    ("target.linear_2.", "target.mlm.linear_2."),
     *(
         (f"target.{task}_linear_{number}.", f"target.sp.linear_{number}.")
         for task in ("sp", "nsp", "sop")

@@ -1,0 +1,232 @@
+"""Models of the original's fine-tuning scripts: their predictions are those of the script's model on its own inputs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import tp_core
+from tests.tencentpretrain import original
+from tests.tencentpretrain.shapes import SHAPES
+from tp_core import TPError
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = ["ba", "be", "bi", "bo", "bu", "da", "de", "di", "do", "du", "fa", "fe", "fi", "fo", "fu", *"aeioubdf"]
+VOCABULARY = [*SPECIAL, *WORDS]
+BERT = {key: value for key, value in SHAPES["bert"].items() if key != "target"}
+
+
+class Home:
+    """A folder with a fine-tuned model of the original.
+
+    Attributes:
+        tensors: its tensors.
+        config: its config.
+    """
+
+    def __init__(self, folder: Path, heads: dict[str, tuple[int, ...]], config: dict[str, Any] | None = None) -> None:
+        self.folder, self.config = folder, dict(config or BERT)
+        self.tensors = original.Maker(self.config, len(VOCABULARY)).tensors
+        generator = torch.Generator().manual_seed(5)
+        for name, shape in heads.items():
+            self.tensors[name] = torch.randn(shape, generator=generator)
+        torch.save(self.tensors, folder / "model.bin")
+        (folder / "config.json").write_text(json.dumps(self.config))
+        (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in VOCABULARY))
+
+    def convert(self, **options: Any) -> Any:
+        place = tp_core.convert(
+            "tencentpretrain",
+            self.folder / "model.bin",
+            "tp",
+            self.folder / "ours",
+            vocab=str(self.folder / "vocab.txt"),
+            **options,
+        )
+        return tp_core.load_model(place, device="cpu")
+
+    def states(self, tokens: list[str], seg: list[int]) -> Tensor:
+        """The final states of one text, (length, hidden)."""
+        ids = torch.tensor([[VOCABULARY.index(token) for token in tokens]])
+        with torch.no_grad():
+            found: Tensor = original.features(self.tensors, self.config, ids, torch.tensor([seg]))
+        return found[0]
+
+    def linear(self, name: str, given: Tensor) -> Tensor:
+        return F.linear(given, self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"])
+
+
+def framed(*texts: str) -> tuple[list[str], list[int]]:
+    """The tokens and segments of a text or a pair."""
+    tokens, seg = ["[CLS]"], [1]
+    for number, text in enumerate(texts, 1):
+        own = [*text.split(), "[SEP]"]
+        tokens += own
+        seg += [number] * len(own)
+    return tokens, seg
+
+
+TWO = {
+    "output_layer_1.weight": (32, 32),
+    "output_layer_1.bias": (32,),
+    "output_layer_2.weight": (3, 32),
+    "output_layer_2.bias": (3,),
+}
+PAIRS = [("ba be bi", "do du"), ("fa", "fe fi fo fu ba"), ("bu", "bu")]
+
+
+def pooled_logits(
+    home: Home, texts: tuple[str, ...], layers: tuple[str, str] = ("output_layer_1", "output_layer_2")
+) -> Tensor:
+    return home.linear(layers[1], torch.tanh(home.linear(layers[0], home.states(*framed(*texts))[0])))
+
+
+@pytest.mark.parametrize("pair", [False, True])
+def test_a_classifier(pair: bool, tmp_path: Path) -> None:
+    home = Home(tmp_path, TWO)
+    texts = [given if pair else given[:1] for given in PAIRS]
+    found = tp_core.predict(home.convert(), [dict(zip(("text_a", "text_b"), given)) for given in texts])
+    for row, given in zip(found, texts, strict=True):
+        logits = pooled_logits(home, given)
+        assert row["label"] == logits.argmax().item()
+        assert list(
+            row["probabilities"].values() if isinstance(row["probabilities"], dict) else row["probabilities"]
+        ) == (pytest.approx(logits.softmax(-1).tolist(), abs=1e-5))
+
+
+def test_a_multi_label_classifier(tmp_path: Path) -> None:
+    home = Home(tmp_path, TWO)
+    found = tp_core.predict(home.convert(task="multi_label"), [{"text_a": a} for a, _ in PAIRS])
+    for row, (text, _) in zip(found, PAIRS, strict=True):
+        expected = pooled_logits(home, (text,)).sigmoid()
+        assert sorted(row["labels"]) == [n for n, chance in enumerate(expected.tolist()) if chance > 0.5]
+
+
+def test_a_regression(tmp_path: Path) -> None:
+    home = Home(tmp_path, {**TWO, "output_layer_2.weight": (1, 32), "output_layer_2.bias": (1,)})
+    found = tp_core.predict(home.convert(task="regression"), [{"text_a": a, "text_b": b} for a, b in PAIRS])
+    for row, given in zip(found, PAIRS, strict=True):
+        (value,) = [each for each in row.values() if isinstance(each, float)]
+        assert value == pytest.approx(pooled_logits(home, given).item(), abs=1e-4)
+
+
+def test_a_multi_task_classifier(tmp_path: Path) -> None:
+    heads = {
+        f"output_layers_1.{n}.{part}": shape for n in (0, 1) for part, shape in (("weight", (32, 32)), ("bias", (32,)))
+    }
+    heads |= {"output_layers_2.0.weight": (2, 32), "output_layers_2.0.bias": (2,)}
+    heads |= {"output_layers_2.1.weight": (4, 32), "output_layers_2.1.bias": (4,)}
+    home = Home(tmp_path, heads)
+    found = list(tp_core.predict(home.convert(), [{"text_a": a} for a, _ in PAIRS]))
+    for row, (text, _) in zip(found, PAIRS, strict=True):
+        for number in (0, 1):
+            logits = pooled_logits(home, (text,), (f"output_layers_1.{number}", f"output_layers_2.{number}"))
+            assert row[f"task_{number}"]["label"] == logits.argmax().item()
+
+
+TAGS = {"O": 0, "B-PER": 1, "I-PER": 2, "B-LOC": 3, "I-LOC": 4}
+
+
+@pytest.mark.parametrize("crf", [False, True])
+def test_named_entities(crf: bool, tmp_path: Path) -> None:
+    count = len(TAGS) + 1
+    heads: dict[str, tuple[int, ...]] = {"output_layer.weight": (count, 32), "output_layer.bias": (count,)}
+    if crf:
+        heads |= {"crf.start_transitions": (count,), "crf.end_transitions": (count,), "crf.transitions": (count, count)}
+    home = Home(tmp_path, heads)
+    labels = tmp_path / "label2id.json"
+    labels.write_text(json.dumps(TAGS))
+    texts = ["ba be bi do du fa fe", "fi", "fo fu ba ba"]
+    found = tp_core.predict(home.convert(labels=str(labels)), [{"text_a": text} for text in texts])
+    names = [*TAGS, "[PAD]"]
+    for row, text in zip(found, texts, strict=True):
+        tokens = text.split()
+        logits = home.linear("output_layer", home.states(tokens, [1] * len(tokens)))
+        best = viterbi(home, logits) if crf else logits.argmax(-1).tolist()
+        assert row["tags"] == [names[number] for number in best]
+
+
+def viterbi(home: Home, logits: Tensor) -> list[int]:
+    """The best path by trying all."""
+    start, end, steps = (
+        home.tensors[f"crf.{name}"] for name in ("start_transitions", "end_transitions", "transitions")
+    )
+    paths = {(n,): (start[n] + logits[0, n]).item() for n in range(logits.shape[1])}
+    for row in logits[1:]:
+        best: dict[int, tuple[tuple[int, ...], float]] = {}
+        for path, score in paths.items():
+            for n in range(logits.shape[1]):
+                total = score + (steps[path[-1], n] + row[n]).item()
+                if n not in best or total > best[n][1]:
+                    best[n] = ((*path, n), total)
+        paths = dict(best.values())
+    return list(max(paths, key=lambda path: paths[path] + end[path[-1]].item()))
+
+
+def test_choices_of_c3(tmp_path: Path) -> None:
+    home = Home(tmp_path, {"output_layer.weight": (1, 32), "output_layer.bias": (1,)})
+    records = [
+        {"context": "ba be bi bo", "question": "do du", "choices": ["fa fe", "fi", "fo"]},
+        {"context": "fu", "question": "ba ba", "choices": ["da", "de di"]},
+    ]
+    found = tp_core.predict(home.convert(task="c3"), records)
+    for row, record in zip(found, records, strict=True):
+        scores = []
+        for choice in record["choices"]:
+            first = ["[CLS]", *choice.split(), "[SEP]", *str(record["question"]).split(), "[SEP]"]
+            rest = [*str(record["context"]).split(), "[SEP]"]
+            states = home.states([*first, *rest], [1] * len(first) + [2] * len(rest))
+            scores.append(home.linear("output_layer", states[0]).item())
+        assert row["probabilities"] == pytest.approx(torch.tensor(scores).softmax(-1).tolist(), abs=1e-5)
+
+
+def test_answers_of_cmrc(tmp_path: Path) -> None:
+    home = Home(tmp_path, {"output_layer.weight": (2, 32), "output_layer.bias": (2,)})
+    record = {"question": "ab", "context": "aeioubdfaeb"}
+    (found,) = tp_core.predict(home.convert(), [record])
+    states = home.states(*framed(" ".join(record["question"]), " ".join(record["context"])))
+    start, end = home.linear("output_layer", states)[4:-1].unbind(-1)
+    scores = (start[:, None] + end[None, :]).masked_fill(~torch.ones(len(start), len(end)).triu().bool(), -1e9)
+    first, last = divmod(scores.argmax().item(), len(end))
+    assert found["answer"] == record["context"][first : last + 1]
+
+
+def test_a_siamese_classifier(tmp_path: Path) -> None:
+    config = {**SHAPES["sbert"], "pooling": "mean"}
+    home = Home(tmp_path, {"classifier.weight": (3, 128), "classifier.bias": (3,)}, config)
+    found = tp_core.predict(home.convert(), [{"text_a": a, "text_b": b} for a, b in PAIRS])
+    for row, texts in zip(found, PAIRS, strict=True):
+        ids, segs = [], []
+        for text in texts:
+            tokens, seg = framed(text)
+            ids.append(torch.tensor([[VOCABULARY.index(token) for token in tokens]]))
+            segs.append(torch.tensor([seg]))
+        with torch.no_grad():
+            u, v = (each[0].mean(0) for each in original.features(home.tensors, config, ids, segs))
+        logits = home.linear("classifier", torch.cat([u, v, (u - v).abs(), u * v]))
+        assert row["label"] == logits.argmax().item()
+
+
+@pytest.mark.parametrize(
+    ("heads", "options", "message"),
+    [
+        (TWO, {"task": "ner"}, "the checkpoint has 'output_layer_1.weight', which models of classifier or multi_label"),
+        ({}, {"task": "classifier"}, "the checkpoint has no head of the task classifier"),
+        (
+            {"output_layer.weight": (1, 32), "output_layer.bias": (1,)},
+            {},
+            "say whether they are those of C3 or of ChID",
+        ),
+        ({"output_layer.weight": (6, 32), "output_layer.bias": (6,)}, {}, "give its label2id.json with --labels"),
+        (TWO, {"task": "bert"}, "'task'"),
+    ],
+)
+def test_heads_that_do_not_fit_their_task(heads: Any, options: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(TPError, match=message):
+        Home(tmp_path, heads).convert(**options)
