@@ -39,7 +39,7 @@ def segments(pairs: bool, lengths: list[int] | None = None) -> Tensor:
 
 
 def words(seg: Tensor, seed: int) -> Tensor:
-    drawn = torch.randint(1, TOKENS, seg.shape, generator=torch.Generator().manual_seed(seed))
+    drawn = torch.randint(3, TOKENS, seg.shape, generator=torch.Generator().manual_seed(seed))
     return torch.where(seg > 0, drawn, 0)
 
 

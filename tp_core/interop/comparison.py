@@ -120,8 +120,8 @@ def _of_config(path: str, config: ModuleConfig, context: BuildContext) -> dict[s
     return found | {f"{path}.{name}": value for name, value in options.items() if name not in left_out}
 
 
-def differences(own: Spec, other: Spec, what: str) -> list[str]:
-    """The differences between two models, one line each.
+def differences(own: Spec, other: Spec, what: str) -> dict[str, str]:
+    """The differences between two models, one line for each path of a spec.
 
     Args:
         own: the spec of the first model.
@@ -139,7 +139,7 @@ def differences(own: Spec, other: Spec, what: str) -> list[str]:
         ours, theirs = left.get(path), right.get(path)
         if not within and not one_sided and not _equal(ours, theirs):
             different[path] = f"{path} is {_shown(ours)}; {what} has {_shown(theirs)}"
-    return list(different.values())
+    return different
 
 
 def _equal(left: Any, right: Any) -> bool:

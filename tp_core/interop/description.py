@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 from tp_core.errors import TPError
 from tp_core.interop.comparison import differences
 from tp_core.interop.config_json import completed, load_converter, usable_converters
+from tp_core.interop.equivalents import Place, further, places, with_equivalents
 from tp_core.interop.folders import reason, spec_of
 from tp_core.interop.known_keys import REQUIRED
 from tp_core.interop.matching import listed
 from tp_core.interop.parts import MisfitError
 from tp_core.interop.reading import read_model
+from tp_core.options.base import Equivalent
 from tp_core.options.converter import ConverterConfig
 from tp_core.spec.schema import Spec
 from tp_core.suggest import did_you_mean
@@ -35,6 +38,8 @@ class Description:
         spec: the spec, reduced to the targets for which the architecture has a head. An architecture without heads has
             a single input: streams that share their modules are reduced to one.
         stream: name of the stream that was kept as the single input; empty if nothing was reduced.
+        own: the spec before its modules were replaced by equivalents; equal to ``spec`` if none was.
+        places: the modules with equivalents.
     """
 
     name: str
@@ -42,7 +47,13 @@ class Description:
     architecture: str
     config: dict[str, Any]
     spec: Spec
+    own: Spec
+    places: Mapping[str, Place]
     stream: str = ""
+
+    def replaced(self) -> dict[str, Equivalent]:
+        """The equivalents that are used, by the path of the module."""
+        return {path: found for path, place in self.places.items() if (found := place.current) is not None}
 
 
 def describe(
@@ -83,6 +94,8 @@ def describe(
         if name == came_from:
             return found
         fitting.append(found)
+    fewest = min((len(each.replaced()) for each in fitting), default=0)
+    fitting = [each for each in fitting if len(each.replaced()) == fewest]
     if len(fitting) > 1:
         options = " or ".join(f"--model-type {each.name}" for each in fitting)
         raise TPError(f"the model is of several architectures at once; say which with {options}")
@@ -97,18 +110,44 @@ def _described(
     converter = load_converter(name, given)
     try:
         chosen, spec = _with_heads(spec, name, converter, architecture)
-        body = spec if converter.architectures[chosen] else one_input(spec)
-        stream = "" if body is spec else next(iter(spec.model.streams))
-        config, model = _config(body, name, converter, chosen, origin)
+    except MisfitError as error:
+        raise _unlike(name, error.reasons, compared=False, heads=error.heads) from None
+    own = spec if converter.architectures[chosen] else one_input(spec)
+    stream = "" if own is spec else next(iter(spec.model.streams))
+    possible: dict[str, Place] | None = places(own)
+    refused: MisfitError | None = None
+    while possible is not None:
+        body = with_equivalents(own, possible)
+        try:
+            config = _fitting_config(body, name, converter, chosen, origin)
+        except MisfitError as error:
+            refused = error
+            possible = further(possible, error.different)
+            continue
+        return Description(name, converter, chosen, config, body, own, possible, stream)
+    assert refused is not None
+    raise refused
+
+
+def _fitting_config(
+    body: Spec, name: str, converter: ConverterConfig, architecture: str, origin: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The config.json of a spec.
+
+    Raises:
+        MisfitError: the spec is of another architecture.
+    """
+    try:
+        config, model = _config(body, name, converter, architecture, origin)
         other = spec_of({"tp": 1, "model": model})
     except MisfitError as error:
         raise _unlike(name, error.reasons, compared=False, heads=error.heads) from None
     except TPError as error:
         raise _unlike(name, [reason(error)], compared=False) from None
-    reasons = differences(body, other, name)
-    if reasons:
-        raise _unlike(name, reasons, compared=True)
-    return Description(name, converter, chosen, config, body, stream)
+    different = differences(body, other, name)
+    if different:
+        raise _unlike(name, list(different.values()), compared=True, different=different)
+    return config
 
 
 def without(config: Mapping[str, Any], paths: Collection[str], path: str = "") -> dict[str, Any]:
@@ -181,8 +220,14 @@ def _with_origin(
     return {"architectures": [architecture], "model_type": name, **roles, **kept, **own}
 
 
-def _unlike(name: str, reasons: list[str], compared: bool, heads: bool = True) -> MisfitError:
-    error = MisfitError(reasons, compared, heads)
+def _unlike(
+    name: str,
+    reasons: list[str],
+    compared: bool,
+    heads: bool = True,
+    different: Mapping[str, str] = MappingProxyType({}),
+) -> MisfitError:
+    error = MisfitError(reasons, compared, heads, different)
     error.args = (listed(f"the model is no '{name}':", reasons),)
     return error
 

@@ -31,4 +31,6 @@ class HuggingFace(Format):
     def write(self, source: Path, folder: Path, say: Say) -> None:
         from tp_core.interop.to_huggingface import to_huggingface
 
-        to_huggingface(source, folder, self.config.architecture, self.config.model_type, self.limit, say)
+        to_huggingface(
+            source, folder, self.config.architecture, self.config.model_type, self.limit, self.config.approximate, say
+        )

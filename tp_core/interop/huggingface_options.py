@@ -12,7 +12,7 @@ class HuggingFaceFormatConfig(FormatConfig):
 
     implementation: ClassVar[str] = "tp_core.interop.huggingface:HuggingFace"
     reading: ClassVar[frozenset[str]] = frozenset({"resize_vocabulary", "ignore_keys"})
-    writing: ClassVar[frozenset[str]] = frozenset({"max_shard_size"})
+    writing: ClassVar[frozenset[str]] = frozenset({"max_shard_size", "approximate"})
 
     architecture: str | None = Field(
         None,
@@ -24,6 +24,11 @@ class HuggingFaceFormatConfig(FormatConfig):
         description="converter to use; tp modules --kind converter lists them; by default, the one that fits the model",
     )
     max_shard_size: str = Field("5GB", description="maximum size of a weights file")
+    approximate: bool = Field(
+        False,
+        description="write a model with a module that transformers does not have, such as TencentPretrain's norm, with "
+        "the nearest one; the size of the difference is measured and said",
+    )
     resize_vocabulary: bool = Field(
         False,
         description="allow a vocabulary size other than that in config.json: surplus rows are removed, missing rows "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tp_core.errors import TPError
@@ -25,10 +26,17 @@ class MisfitError(TPError):
         reasons: the reasons, one line each.
         compared: True if the spec has all components of the architecture and only differs in their options.
         heads: True if the architecture has heads for the spec's targets.
+        different: the paths in the spec at which the options differ, with the reasons.
     """
 
-    def __init__(self, reasons: list[str], compared: bool = False, heads: bool = True) -> None:
-        self.reasons, self.compared, self.heads = reasons, compared, heads
+    def __init__(
+        self,
+        reasons: list[str],
+        compared: bool = False,
+        heads: bool = True,
+        different: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.reasons, self.compared, self.heads, self.different = reasons, compared, heads, different
         super().__init__("; ".join(reasons))
 
 

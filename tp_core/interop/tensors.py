@@ -56,6 +56,10 @@ class Tensors:
         """Read one tensor from its file."""
         return self._readers[name]()
 
+    def reader(self, name: str) -> Callable[[], Tensor]:
+        """The function that reads one tensor."""
+        return self._readers[name]
+
     def add(self, name: str, shape: Shape, dtype: torch.dtype, reader: Callable[[], Tensor]) -> None:
         self.shapes[name], self.dtypes[name], self._readers[name] = shape, dtype, reader
 

@@ -10,12 +10,14 @@ import torch
 from tp_core.artifacts.layout import ORIGIN
 from tp_core.artifacts.specs import find_spec
 from tp_core.data.build import build_processor, build_target_tokenizer, build_tokenizer
+from tp_core.errors import TPError
 from tp_core.files.bounded_reads import read_json
 from tp_core.interfaces.format import Say
 from tp_core.interfaces.tokenizer import Tokenizer, TransformersUse
 from tp_core.interop import classifiers
 from tp_core.interop.config_json import CONFIG, completed
 from tp_core.interop.description import Description, describe, without
+from tp_core.interop.equivalents import convert_weights, difference, read_all
 from tp_core.interop.folders import write_json
 from tp_core.interop.generation_config import GENERATION_CONFIG, written_generation
 from tp_core.interop.matching import WeightMap
@@ -30,7 +32,13 @@ from tp_core.spec.schema import Spec
 
 
 def to_huggingface(
-    source: Path, folder: Path, architecture: str | None, model_type: str | None, limit: int, say: Say
+    source: Path,
+    folder: Path,
+    architecture: str | None,
+    model_type: str | None,
+    limit: int,
+    approximate: bool,
+    say: Say,
 ) -> None:
     """Convert a model of tp and write it into ``folder``, which exists and is empty.
 
@@ -40,6 +48,7 @@ def to_huggingface(
         architecture: class in transformers; default: the one with a head for each of the model's targets.
         model_type: name of the converter; default: the one that fits.
         limit: maximum number of bytes of one file of weights.
+        approximate: True to write a model that transformers can only compute nearly.
         say: receives notes for the user.
 
     Raises:
@@ -53,6 +62,8 @@ def to_huggingface(
     if found.stream:
         beginning = f"streams.{key_of(found.stream)}."
         tensors.rename(lambda name: name.removeprefix(beginning))
+    if found.replaced():
+        _replace(found, tensors, approximate, say)
     config = completed(found.converter, found.config)
     weight_map = WeightMap(found.converter.weights(config), our_shapes(found.spec), found.name)
     # A model without a head is saved without the prefix that its tensors have in models with a head.
@@ -73,6 +84,32 @@ def to_huggingface(
         notes += write_sentence_transformer(spec, found.stream, tensors, folder)
     for note in [*said, *found.converter.written_notes(found.spec), *classifiers.written_notes(found.spec), *notes]:
         say(note)
+
+
+def _replace(found: Description, tensors: Tensors, approximate: bool, say: Say) -> None:
+    """Give the weights the form of the equivalents, and say what they change.
+
+    Raises:
+        TPError: they do not compute exactly the same, and the user does not allow it.
+    """
+    replaced = found.replaced()
+    inexact = {path: each for path, each in replaced.items() if each.difference}
+    before = dict(read_all(tensors)) if inexact else {}
+    convert_weights(tensors, found.own, found.spec)
+    if not inexact:
+        return
+    change, largest = difference(found.own, before, found.spec, read_all(tensors))
+    first, *others = inexact
+    more = f" and {len(others)} more" if others else ""
+    instead = inexact[first]
+    text = (
+        f"transformers does not have the module of {first}{more}; with {instead.name} instead, where "
+        f"{instead.difference}, the final states of a random batch change by up to {change:.1e} (the largest state is "
+        f"{largest:.1f})"
+    )
+    if not approximate:
+        raise TPError(f"{text}; --approximate writes this model")
+    say(text)
 
 
 def _write_tokenizer(spec: Spec, found: Description, folder: Path, say: Say) -> None:

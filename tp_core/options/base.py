@@ -73,6 +73,20 @@ class Preprocessing(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
+class Equivalent(NamedTuple):
+    """Another module with the same result, for toolkits that lack the first one (:meth:`ModuleConfig.equivalents`).
+
+    Attributes:
+        name: name of the module, as in a spec.
+        config: its options.
+        difference: the reason for a small difference of the results, as a part of a sentence; empty if they are equal.
+    """
+
+    name: str
+    config: "ModuleConfig"
+    difference: str = ""
+
+
 class Choosing(Section):
     """Options, some of which may choose modules (:class:`tp_core.Chosen`)."""
 
@@ -148,6 +162,15 @@ class ModuleConfig(Choosing):
 
     def withdraws(self, context: BuildContext) -> Collection[Port]:
         """The values published by earlier modules that are no longer true after this one."""
+        return ()
+
+    def equivalents(self) -> Iterable[Equivalent]:
+        """Other forms of the module, for conversions to toolkits that lack this one, the usual ones first.
+
+        A form with a ``difference`` says that no other toolkit has the module itself. The module's class has a method
+        ``weights_for(other, weights)``, which returns the weights of the module ``other`` for its own; both are
+        mappings of names within the module to tensors.
+        """
         return ()
 
     def check(self, context: BuildContext) -> Iterator[Problem]:

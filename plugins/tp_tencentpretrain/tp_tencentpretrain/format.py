@@ -99,7 +99,8 @@ class TencentPretrain(Format):
                 OriginalConfig(config, "the config"), NoTensors(any(s.same_as for s in spec.model.streams.values()))
             )
             sizes = {key: tree[key] for key in ("vocab_size", "target_vocab_size") if key in tree}
-            reasons = differences(spec, spec_of({"model": {**found.model, **sizes}}), "the original's model")
+            other = spec_of({"model": {**found.model, **sizes}})
+            reasons = [*differences(spec, other, "the original's model").values()]
         except TPError as error:
             raise TPError(f"{source}: the model is no model of the original: {reason(error)}") from None
         if reasons:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
 from tp_core.errors import TPError
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.embeddings.position_options import LearnedPositionConfig
@@ -17,6 +22,12 @@ class LearnedPosition(Embedding):
         self.offset = config.offset
         size = config.embedding_size or context.embedding_size
         self.table = linear.Embedding(config.max_length + config.offset, size, std=config.init_std)
+
+    def weights_for(self, other: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The table of positions that begin at another row; rows before them are zero."""
+        assert isinstance(other, LearnedPosition)
+        rows = weights["table.weight"][self.offset :]
+        return {"table.weight": torch.cat([rows.new_zeros(other.offset, rows.shape[1]), rows])}
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         assert sequence is not None  # the spec's checks reject a position embedding as the first module

@@ -73,7 +73,7 @@ _OF_CONVERTER = (
 
 
 def _from_converter(checkpoint: NoTensors) -> bool:
-    """True for a T5 that the original has never trained: the table of positions only has the name that nothing reads."""
+    """True for a T5 that the original has never trained: its table of positions has the name that nothing reads."""
     table = "relative_pos_emb.relative_attention_bias.weight"
     return f"encoder.{table}" in checkpoint.shapes and f"encoder.transformer.0.{table}" not in checkpoint.shapes
 

@@ -1,9 +1,12 @@
 """Options of the original's norms. Torch-free."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from pydantic import Field
 
+from tp_core.modules.norms.options import LayerNormConfig
+from tp_core.options.base import Equivalent
 from tp_core.options.marks import TrainingOnly
 from tp_core.options.norm import NormConfig
 
@@ -14,6 +17,11 @@ class UnbiasedLayerNormConfig(NormConfig):
     implementation: ClassVar[str] = "tp_tencentpretrain.norms.unbiased:UnbiasedLayerNorm"
 
     eps: float = Field(1e-6, gt=0, description="added to the standard deviation")
+
+    def equivalents(self) -> Iterable[Equivalent]:
+        """Layer norms with weights that contain the factor between the deviations; BART and others fix epsilon."""
+        difference = "epsilon is added to the variance, and not to the deviation"
+        return [Equivalent("layernorm", LayerNormConfig(eps=eps), difference) for eps in (1e-12, 1e-5)]
 
 
 class UnbiasedLayerNormTwiceConfig(NormConfig):

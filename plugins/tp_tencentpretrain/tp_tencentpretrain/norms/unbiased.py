@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +30,11 @@ class UnbiasedLayerNorm(nn.Module):
         states = states.to(self.weight.dtype)
         deviation, mean = torch.std_mean(states, dim=-1, keepdim=True)
         return self.weight * ((states - mean) / (deviation + self.eps)) + self.bias
+
+    def weights_for(self, other: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights of a usual layer norm, whose deviation is divided by n and not by n - 1."""
+        size = len(self.weight)
+        return {**weights, "weight": weights["weight"] * math.sqrt((size - 1) / size)}
 
 
 class UnbiasedLayerNormTwice(nn.Module):

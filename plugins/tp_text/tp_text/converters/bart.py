@@ -145,8 +145,11 @@ class BartFamilyConfig(ConverterConfig):
         bias = config.get("final_logits_bias", False)
         return [
             Same(shared, "embedding.parts.word.table.weight", vocabulary=True),
-            Copy("model.encoder.embed_tokens.weight", of=shared),
-            Copy("model.decoder.embed_tokens.weight", of=shared),
+            # If the output matrix is untied, transformers also unties these from the shared table.
+            *(
+                Copy(f"model.{side}.embed_tokens.weight", of=shared, written=not config["tie_word_embeddings"])
+                for side in _SIDES
+            ),
             *(rule for side in _SIDES for rule in self.side(config, side)),
             *self.cross_attention(config),
             *common.language_model(shared, config["tie_word_embeddings"]),

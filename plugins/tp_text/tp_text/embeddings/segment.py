@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
+from torch import Tensor, nn
 
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers import linear
@@ -18,6 +21,10 @@ class Segment(Embedding):
         size = config.embedding_size or context.embedding_size
         self.padding = config.padding_segment
         self.table = linear.Embedding(config.num_segments + self.padding, size, std=config.init_std)
+
+    def weights_for(self, other: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The table of a module without a segment for padding."""
+        return {"table.weight": weights["table.weight"][1:]}
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         """Add the vectors of ``token_type_ids`` (batch, length), values in [0, num_segments).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +67,10 @@ class Patch(Embedding):
         self.class_token = tokens(int(config.class_token), size)
         self.distillation_token = tokens(int(config.distillation_token), size)
         self.registers = tokens(config.registers, size)
+
+    def weights_for(self, other: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The weights of patches with a bias."""
+        return {**weights, "projection.bias": weights["projection.weight"].new_zeros(len(weights["projection.weight"]))}
 
     def reset_parameters(self) -> None:
         for each in self.before():

@@ -1,11 +1,11 @@
 """Options of the patch embedding. Torch-free."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from pydantic import Field
 
-from tp_core.options.base import Problem
+from tp_core.options.base import Equivalent, Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
@@ -36,6 +36,13 @@ class PatchConfig(GridOptions, EmbeddingConfig):
         description="standard deviation of the projection's initial weights; default, as in ViT: "
         "1 / sqrt(channels x height x width of a patch)",
     )
+
+    def equivalents(self) -> Iterable[Equivalent]:
+        """The same patches with a bias, which is zero."""
+        if self.bias:
+            return []
+        name = "masked_patch" if hasattr(self, "mask_token") else "patch"
+        return [Equivalent(name, self.model_copy(update={"bias": True}))]
 
     def grid(self) -> GridFacts:
         leading = int(self.class_token) + int(self.distillation_token)
