@@ -30,7 +30,7 @@ def dual(config: OriginalConfig, checkpoint: NoTensors) -> Piece:
     trees: dict[str, Any] = {}
     rules: list[WeightRule] = []
     mirrors: list[Mirror] = []
-    first = ""
+    first, width = "", sides[0].need("hidden_size")
     for number, (name, side) in enumerate(zip(_names(sides), sides)):
         theirs, ours = f"embedding.dual.embedding_{number}", f"streams.{name}"
         if number and tied:
@@ -42,12 +42,12 @@ def dual(config: OriginalConfig, checkpoint: NoTensors) -> Piece:
         twice = f"embedding.dual.stream_{number}_layer_norm"
         own = embedding(side, side.names("embedding"), theirs, f"{ours}.embedding", twice)
         body = encoder(side, f"encoder.encoder_{number}", f"{ours}.encoder")
-        of = {"encoder_of": first} if number and tied else {"encoder": _sized(body.tree, side)}
-        trees[name] = {"embedding": _sized_embedding(own.tree, side), **of, "pooling": side["pooling"]}
+        of = {"encoder_of": first} if number and tied else {"encoder": _sized(body.tree, side, width)}
+        trees[name] = {"embedding": _sized_embedding(own.tree, side, width), **of, "pooling": side["pooling"]}
         rules += own.rules + ([] if number and tied else body.rules)
         notes += own.notes + body.notes
         first = first or name
-    return Piece({"streams": trees}, rules, notes, mirrors)
+    return Piece({"hidden_size": width, "streams": trees}, rules, notes, mirrors)
 
 
 def _mirrors() -> list[Mirror]:
@@ -79,15 +79,18 @@ def _names(sides: list[OriginalConfig]) -> list[str]:
     return found if all(found) and len(set(found)) == 2 else ["first", "second"]
 
 
-def _sized(tree: dict[str, Any], side: OriginalConfig) -> dict[str, Any]:
-    """The encoder of a stream with its own width."""
+def _sized(tree: dict[str, Any], side: OriginalConfig, width: int) -> dict[str, Any]:
+    """The encoder of a stream, with its width if it is not that of the model."""
     ((name, options),) = tree.items()
-    return {name: {"hidden_size": side.need("hidden_size"), **options}}
+    own = side.need("hidden_size")
+    return {name: options if own == width else {"hidden_size": own, **options}}
 
 
-def _sized_embedding(tree: dict[str, Any], side: OriginalConfig) -> dict[str, Any]:
-    """The embedding component of a stream, whose modules have its width."""
+def _sized_embedding(tree: dict[str, Any], side: OriginalConfig, width: int) -> dict[str, Any]:
+    """The embedding component of a stream, whose modules have its width if it is not that of the model."""
     size = side.need("emb_size")
+    if size == width:
+        return tree
     modules = []
     for module in tree["modules"]:
         ((name, options),) = module.items() if isinstance(module, dict) else ((module, {}),)

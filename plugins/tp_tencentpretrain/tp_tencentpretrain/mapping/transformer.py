@@ -110,10 +110,11 @@ def _options(config: OriginalConfig, layers: int) -> dict[str, Any]:
     elif config["rotary_position_embedding"]:
         attention["positions"] = {"rotary": {"theta": 10000.0}}
     kind = config.one_of("feed_forward", "dense", "gated")
+    inner = config.need("feedforward_size")
     return {
         "num_layers": layers,
         "num_heads": heads,
-        "feed_forward_size": config.need("feedforward_size"),
+        **({"feed_forward_size": inner} if inner != 4 * hidden else {}),
         "norm": layer_norm(config).tree,
         "norm_position": config.one_of("layernorm_positioning", "post", "pre"),
         "mixer": {"attention": attention},

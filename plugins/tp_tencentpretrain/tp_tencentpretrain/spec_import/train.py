@@ -1,0 +1,97 @@
+"""The ``train:`` part of a spec for a command line of the original."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tp_core.spec.sections.train import TrainOptions
+
+_SCHEDULES = {
+    "linear": "linear",
+    "cosine": "cosine",
+    "cosine_with_restarts": "cosine_restarts",
+    "polynomial": "polynomial",
+    "constant": "constant",
+    "constant_with_warmup": "constant",
+    "inverse_sqrt": "inverse_sqrt",
+    "tri_stage": "tri_stage",
+}
+
+
+def _is_default(key: str, value: Any) -> bool:
+    field = TrainOptions.model_fields.get(key)
+    return field is not None and not field.is_required() and field.get_default(call_default_factory=True) == value
+
+
+class TrainPart:
+    """The training of a command line.
+
+    Attributes:
+        tree: the ``train:`` part of a spec.
+        notes: sentences for the user.
+    """
+
+    def __init__(self, given: Mapping[str, Any], config: Mapping[str, Any], fine_tuning: bool) -> None:
+        self.notes: list[str] = []
+        micro, processes = given.get("accumulation_steps", 1), given.get("world_size", 1)
+        self.tree: dict[str, Any] = {}
+        if fine_tuning:
+            self.tree["epochs"] = given.get("epochs_num", 3)
+        else:
+            self.total = given.get("total_steps", 100000)
+            self.tree["steps"] = max(1, self.total // micro)
+        self.tree["batch_size"] = given.get("batch_size", 32) * processes * micro
+        if micro > 1:
+            self.tree["accumulate"] = micro
+        self.tree["clip_norm"] = None
+        self.tree["optimizer"] = self._optimizer(given, config)
+        self.tree["schedule"] = self._schedule(given, config, 1 if fine_tuning else micro)
+        self.tree["seed"] = given.get("seed", 7)
+        if given.get("fp16"):
+            self.tree["precision"] = "fp16"
+        if "report_steps" in given:
+            self.tree["log_every"] = given["report_steps"]
+        if not fine_tuning:
+            self.tree["checkpoint_every"] = given.get("save_checkpoint_steps", 10000)
+        if given.get("use_adv"):
+            self.tree["hooks"] = [self._adversary(given)]
+        self.tree = {key: value for key, value in self.tree.items() if not _is_default(key, value)}
+        if processes > 1:
+            launcher = f"torchrun --nproc-per-node {processes} -m tp_core"
+            self.notes.append(f"start {processes} processes: {launcher} -- train SPEC")
+
+    def _optimizer(self, given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+        rate = given.get("learning_rate", 2e-5)
+        if (given.get("optimizer") or config["optimizer"] or "adamw") == "adafactor":
+            return {"adafactor": {"lr": rate}}
+        # The original's AdamW corrects no bias.
+        return {"adamw": {"lr": rate, "eps": 1e-6, "bias_correction": False}}
+
+    def _schedule(self, given: Mapping[str, Any], config: Mapping[str, Any], micro: int) -> Any:
+        name = given.get("scheduler") or config["scheduler"] or "linear"
+        warmup = given.get("warmup", 0.1)
+        options: dict[str, Any] = {} if name == "constant" else {"warmup": warmup}
+        if name == "tri_stage":
+            options |= {"hold": max(0.0, 1 - warmup - given.get("lr_decay", 0.5)), "decay": given.get("lr_decay", 0.5)}
+        if micro > 1 and name == "linear":
+            # The original counts micro-batches, and moves on once for each update.
+            updates, peak = self.total // micro, int(self.total * warmup)
+            options = {"warmup": min(peak, updates), "final": round((self.total - updates) / (self.total - peak), 6)}
+            self.notes.append(
+                "with --accumulation_steps the original's learning rate only falls to "
+                f"{options['final']:.0%} of its peak, and warms up {micro} times as long; the spec does the same"
+            )
+        elif micro > 1 and name != "constant":
+            self.notes.append(
+                f"with --accumulation_steps the original's schedule '{name}' only passes through 1/{micro} of its "
+                "course; that of the spec is whole"
+            )
+        return {_SCHEDULES[name]: options} if options else _SCHEDULES[name]
+
+    @staticmethod
+    def _adversary(given: Mapping[str, Any]) -> dict[str, Any]:
+        if given.get("adv_type", "fgm") == "fgm":
+            return {"fgm": {"epsilon": given.get("fgm_epsilon", 1e-6)}}
+        names = {"epsilon": "pgd_epsilon", "alpha": "pgd_alpha", "steps": "pgd_k"}
+        return {"pgd": {ours: given[theirs] for ours, theirs in names.items() if theirs in given}}

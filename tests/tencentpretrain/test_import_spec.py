@@ -1,0 +1,253 @@
+"""Specs for the configs and command lines of the original."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from click.testing import CliRunner
+from torch import Tensor
+from torch.nn import functional as F
+
+import tp_core
+from tests.tencentpretrain import original
+from tests.tencentpretrain.shapes import SHAPES
+from tests.tencentpretrain.test_oracles import FOLDER
+from tp_core import TPError, load_spec
+from tp_core.cli.main import cli
+from tp_core.interop.folders import spec_of
+from tp_tencentpretrain.mapping.model import converted
+from tp_tencentpretrain.original.checkpoint import NoTensors
+from tp_tencentpretrain.original.config import OriginalConfig
+from tp_tencentpretrain.spec_import.build import import_spec
+
+
+def imported(folder: Path, config: dict[str, Any], *options: str) -> tuple[dict[str, Any], list[str]]:
+    """The spec, read from its text as a user has it, and the notes."""
+    file = folder / "config.json"
+    file.write_text(json.dumps(config))
+    found = import_spec(file, options)
+    return yaml.safe_load(found.text()), found.notes
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_model_of_a_spec_is_that_of_the_config(shape: str, tmp_path: Path) -> None:
+    tree, _ = imported(tmp_path, SHAPES[shape])
+    found = spec_of({key: tree[key] for key in ("extends", "model") if key in tree}).dump()["model"]
+    expected = spec_of({"model": converted(OriginalConfig(SHAPES[shape], "config"), NoTensors()).model})
+    for model in (found, wanted := expected.dump()["model"]):
+        for part in ("encoder", "decoder"):
+            layers = model.get(part, {}).get("transformer", {})
+            if layers.get("feed_forward_size") == 4 * layers.get("hidden_size", 0):
+                layers["feed_forward_size"] = None
+    assert found == wanted
+
+
+BERT_BASE = {
+    **SHAPES["bert"],
+    "emb_size": 768,
+    "hidden_size": 768,
+    "feedforward_size": 3072,
+    "heads_num": 12,
+    "layers_num": 12,
+    "max_seq_length": 512,
+}
+
+
+def test_a_spec_is_short(tmp_path: Path) -> None:
+    options = "python3 pretrain.py --corpus_path corpus.txt --vocab_path vocab.txt --data_processor bert "
+    options += "--dynamic_masking --whole_word_masking --total_steps 500 --learning_rate 1e-4 --seq_length 64"
+    tree, notes = imported(tmp_path, BERT_BASE, *options.split())
+    assert notes == []
+    assert tree == {
+        "extends": "bert-base",
+        "model": {"norm": "unbiased_layernorm", "embedding": ["word", "pos", {"seg": {"padding_segment": True}}]},
+        "data": {
+            "tokenizer": {"wordpiece": {"vocab": "vocab.txt"}},
+            "processor": {"bert": {"max_length": 64, "whole_word": True}},
+            "train": "corpus.txt",
+        },
+        "train": {
+            "steps": 500,
+            "clip_norm": None,
+            "optimizer": {"adamw": {"lr": 1e-4, "eps": 1e-6, "bias_correction": False}},
+            "schedule": {"linear": {"warmup": 0.1}},
+            "seed": 7,
+            "checkpoint_every": 10000,
+        },
+    }
+
+
+def loss_of(tensors: dict[str, Tensor], config: dict[str, Any], given: dict[str, Tensor]) -> Tensor:
+    """The sum of the original's losses of mlm and sp."""
+    states = original.features(tensors, config, given["src"], given["seg"])
+    inner = F.gelu(original.linear(tensors, "target.mlm.linear_1", states))
+    logits = original.linear(tensors, "target.mlm.linear_2", original.norm(tensors, "target.mlm.layer_norm", inner))
+    labelled = given["mlm"] > 0
+    mlm = F.cross_entropy(logits[labelled], given["mlm"][labelled])
+    pooled = torch.tanh(original.linear(tensors, "target.sp.linear_1", states[:, 0]))
+    return mlm + F.cross_entropy(original.linear(tensors, "target.sp.linear_2", pooled), given["sp"])
+
+
+def losses_of_the_original(
+    tensors: dict[str, Tensor], config: dict[str, Any], given: dict[str, Tensor], steps: int, peak: float, warmup: float
+) -> list[float]:
+    """Training with the original's AdamW (no bias correction, decay after the update) and linear schedule."""
+    tied = "target.mlm.linear_2.weight"
+    weights = {name: tensor.clone().requires_grad_() for name, tensor in tensors.items() if name != tied}
+    moments = {name: (torch.zeros_like(tensor), torch.zeros_like(tensor)) for name, tensor in weights.items()}
+    found = []
+    for step in range(steps):
+        loss = loss_of({**weights, tied: weights["embedding.word.embedding.weight"]}, config, given)
+        found.append(loss.item())
+        grads = dict(zip(weights, torch.autograd.grad(loss, list(weights.values()))))
+        start = steps * warmup
+        rate = peak * (step / max(1, start) if step < start else max(0.0, (steps - step) / max(1, steps - start)))
+        with torch.no_grad():
+            for name, weight in weights.items():
+                first, second = moments[name]
+                first.mul_(0.9).add_(grads[name], alpha=0.1)
+                second.mul_(0.999).addcmul_(grads[name], grads[name], value=0.001)
+                weight.sub_(rate * first / (second.sqrt() + 1e-6))
+                if not any(part in name for part in ("bias", "gamma", "beta")):
+                    weight.sub_(rate * 0.01 * weight)
+    return found
+
+
+def test_a_spec_trains_as_the_command_line_did(tmp_path: Path) -> None:
+    steps = 12
+    config = json.loads((FOLDER / "bert.json").read_text())
+    tree, _ = imported(
+        tmp_path, config, *f"--total_steps {steps} --learning_rate 1e-2 --warmup 0.25 --dropout 0".split()
+    )
+    given = torch.load(FOLDER / "bert.expected.pt", weights_only=True)["inputs"]
+    tensors = torch.load(FOLDER / "bert.bin", weights_only=True)
+    expected = losses_of_the_original(tensors, config, given, steps, 1e-2, 0.25)
+
+    place = tp_core.convert(
+        "tencentpretrain", FOLDER / "bert.bin", "tp", tmp_path / "ours", config=str(FOLDER / "bert.json")
+    )
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("a b\nb a\n\n" * 40)
+    (tmp_path / "vocab.txt").write_text(
+        "".join(f"{t}\n" for t in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"))
+    )
+    tree["data"] = {
+        "tokenizer": {"space": {"vocab": str(tmp_path / "vocab.txt")}},
+        "processor": {"bert": {"max_length": 16}},
+        "train": str(corpus),
+        "cache": str(tmp_path / "cache"),
+    }
+    tree["model"]["vocab_size"] = 211
+    tree["train"] |= {"loggers": [], "device": "cpu", "hooks": ["oracle:OracleConfig"]}
+    tree["init_from"] = str(place)
+    (tmp_path / "oracle.py").write_text(HOOK.replace("LOSSES", repr(str(tmp_path / "losses.txt"))))
+    (tmp_path / "spec.yaml").write_text(yaml.dump(tree))
+    tp_core.train(load_spec(tmp_path / "spec.yaml"), run=tmp_path / "run")
+    found = [float(line) for line in (tmp_path / "losses.txt").read_text().split()]
+    assert found == pytest.approx(expected, rel=2e-4)  # the decay is applied after the update there
+    assert expected[-1] < expected[0] / 2
+
+
+#: A hook beside the spec: every step trains on the inputs of the oracle, and its loss is written down.
+HOOK = """
+from typing import ClassVar
+
+import torch
+from tp_core import HooksConfig, hookimpl
+
+from tests.tencentpretrain.test_oracles import FOLDER, batch_of
+
+
+class OracleConfig(HooksConfig):
+    "The inputs of an oracle instead of the data's."
+
+    implementation: ClassVar[str] = "Oracle"
+
+
+class Oracle:
+    def __init__(self, config):
+        self.batch = batch_of(torch.load(FOLDER / "bert.expected.pt", weights_only=True)["inputs"])
+
+    @hookimpl
+    def tp_forward(self, model, batch, denominators):
+        output = model(self.batch)
+        with open(LOSSES, "a") as file:
+            print(output.loss.item(), file=file)
+        return output
+"""
+
+
+def test_accumulation_keeps_the_originals_learning_rates(tmp_path: Path) -> None:
+    options = "--total_steps 100 --accumulation_steps 4 --batch_size 8 --world_size 2 --warmup 0.1 --corpus_path c"
+    tree, notes = imported(tmp_path, SHAPES["bert"], *options.split())
+    assert (tree["train"]["steps"], tree["train"]["batch_size"], tree["train"]["accumulate"]) == (25, 64, 4)
+    ours = spec_of(
+        {
+            "model": {"hidden_size": 8, "embedding": "word", "encoder": "lstm"},
+            "train": {"steps": 25, "schedule": tree["train"]["schedule"]},
+        }
+    )
+    assert ours.train is not None
+    schedule = ours.train.schedule.config.build(25)
+    theirs = [step / 10 if step < 10 else (100 - step) / 90 for step in range(25)]
+    assert [schedule.factor(step) for step in range(25)] == pytest.approx(theirs, abs=1e-5)
+    assert any("only falls to 83% of its peak" in note for note in notes)
+    assert any("torchrun --nproc-per-node 2" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ("--deepspeed", "--deepspeed: there is no strategy for DeepSpeed yet"),
+        ("--use_lora", "--use_lora: low-rank adapters are not there"),
+        ("--dataset_path dataset.pt", "dataset.pt is a pickle of prepared instances, which is not read"),
+        ("--train_path a.tsv --batch_size_list 32 64", "a grid is tp sweep"),
+        ("--pretrained_model_path m/google.bin", "tp convert --from tencentpretrain m/google.bin"),
+        ("--data_processor beit", "the data processor 'beit' has no counterpart"),
+    ],
+)
+def test_options_without_a_counterpart_are_named(options: str, note: str, tmp_path: Path) -> None:
+    _, notes = imported(tmp_path, SHAPES["bert"], *options.split())
+    assert any(note in each for each in notes), notes
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--learning_rat 1", "'--learning_rat' is no option of the original; did you mean 'learning_rate'?"),
+        ("--batch_size x", "--batch_size is 'x'; expected an integer"),
+        ("--batch_size", "--batch_size has no value"),
+        ("--warmup --seed 1", "--warmup has no value"),
+        ("--train_path a --corpus_path b", "are two specs"),
+        ("--encoder transfomer", "did you mean 'transformer'?"),
+        ("--tokenizer virtual --vocab_path v", "--tokenizer virtual has no counterpart"),
+        ("--tokenizer bpe --vocab_path v", "--tokenizer bpe needs --merges_path"),
+    ],
+)
+def test_command_lines_that_the_original_would_refuse(options: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(TPError) as caught:
+        imported(tmp_path, SHAPES["bert"], *options.split())
+    assert message in str(caught.value)
+
+
+def test_the_command_writes_a_file_once(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(SHAPES["gpt2"]))
+    command = ["import-spec", str(tmp_path / "config.json"), "--output", str(tmp_path / "spec.yaml")]
+    more = ["--", "--corpus_path", "corpus.txt", "--learning_rate=3e-4", "--target", "lm"]
+    result = CliRunner().invoke(cli, [*command, *more])
+    assert result.exit_code == 0, result.output
+    before = (tmp_path / "spec.yaml").read_text()
+    assert "lr: 0.0003" in before
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 2
+    assert "exists already; --overwrite replaces it" in result.output
+    assert (tmp_path / "spec.yaml").read_text() == before
+    assert CliRunner().invoke(cli, [*command, "--overwrite"]).exit_code == 0
+    printed = CliRunner().invoke(cli, command[:2])
+    assert printed.exit_code == 0
+    assert "norm_position: pre" in printed.output
