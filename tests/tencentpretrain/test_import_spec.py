@@ -201,6 +201,31 @@ def test_accumulation_keeps_the_originals_learning_rates(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("name", "line", "expected"),
+    [
+        ("cls", "1\tba be", ["label", "text_a"]),
+        ("cls", "1\tba be\tbi", ["label", "text_a", "text_b"]),
+        ("cls_mlm", "1\tba be", ["label", "text_a"]),
+        ("vit", "3\ta.png", ["label", "image"]),
+        ("clip", "a cat\ta.png", ["text", "image"]),
+        ("vilt", "text\timage", None),
+        ("s2t", "hello\ta.wav", ["text", "audio"]),
+        ("bert", "a sentence", None),
+    ],
+)
+def test_corpora_are_read_as_they_are(name: str, line: str, expected: list[str] | None, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text(f"{line}\n")
+    options = ["--data_processor", name, "--corpus_path", str(corpus), "--target", "mlm"]
+    tree, _ = imported(tmp_path, {**SHAPES["bert"], "tie_weights": True}, *options)
+    found = tree["data"]["train"]
+    if expected is not None:
+        assert found == {"tsv": {"path": str(corpus), "names": expected}}
+    else:
+        assert found == (str(corpus) if name == "bert" else {"tsv": {"path": str(corpus)}})
+
+
+@pytest.mark.parametrize(
     ("options", "note"),
     [
         ("--deepspeed", "--deepspeed: there is no strategy for DeepSpeed yet"),

@@ -89,7 +89,11 @@ def _of_form(config: FileConfig, path: str, rules: FolderRules, passed: PassedOv
     for each in _at(path, rules, passed, config.form):
         if each.path == path:
             found.append(config.at(path))
-        elif each.form == config.form or (config.is_record and each.lists is not None):
+        elif each.form == config.form:
+            made = config.at(each.path)
+            made.label, made.lists = each.label, each.lists
+            found.append(made)
+        elif config.is_record and each.lists is not None:
             found.append(each)
         else:
             passed.add(path, {ending(each.path): 1})

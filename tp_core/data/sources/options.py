@@ -98,7 +98,24 @@ class SquadConfig(FileConfig):
     form: ClassVar[str] = "squad"
 
 
-class TsvConfig(FileConfig):
+class TableConfig(FileConfig):
+    """Base of the options of files with rows of cells."""
+
+    names: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="names of the columns, in order, for a file whose first line has none; default: those of the first "
+        "line",
+    )
+
+    def check(self, context: BuildContext) -> Iterator[Problem]:
+        names = self.names or []
+        twice = [name for number, name in enumerate(names) if name in names[:number]]
+        if twice:
+            yield Problem("names", f"two columns are named '{twice[0]}'")
+
+
+class TsvConfig(TableConfig):
     """Tab-separated values: the first line names the columns, and quotes have no special meaning."""
 
     implementation: ClassVar[str] = "tp_core.data.sources.table:TsvFile"
@@ -108,7 +125,7 @@ class TsvConfig(FileConfig):
     is_table: ClassVar[bool] = True
 
 
-class CsvConfig(FileConfig):
+class CsvConfig(TableConfig):
     """Comma-separated values: the first line names the columns, and quoted cells may span lines."""
 
     implementation: ClassVar[str] = "tp_core.data.sources.csv_table:CsvFile"

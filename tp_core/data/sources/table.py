@@ -11,18 +11,24 @@ from tp_core.data.sources.base import Reading
 from tp_core.data.sources.columns import MOST_COLUMNS, listed, plan_columns
 from tp_core.data.sources.file import RowFile, Rows
 from tp_core.data.sources.lines import line_runs
+from tp_core.data.sources.options import TableConfig
 from tp_core.errors import DataError
 
 
 class Table(RowFile):
-    """A file with rows of cells; the first row names the columns."""
+    """A file with rows of cells; the first row, or the spec, names the columns."""
+
+    config: TableConfig
 
     @abstractmethod
     def cells(self, bad: BadRecords) -> Iterator[tuple[int, list[str]]]:
         """The number of the first line and the cells of each row, including the header."""
 
     def first_columns(self) -> dict[str, bool]:
-        return dict.fromkeys(next(self.cells(BadRecords()), (1, []))[1], False)
+        return dict.fromkeys(self.config.names or next(self.cells(BadRecords()), (1, []))[1], False)
+
+    def identity(self) -> str:
+        return "\t".join(self.config.names or ())
 
     def rows(self, reading: Reading) -> Rows:
         """The number of the first line and the cells by field of each row; empty lines are ignored.
@@ -32,12 +38,7 @@ class Table(RowFile):
                 row is fatal.
         """
         rows = self.cells(reading.bad)
-        with reading.bad.held() as errors:
-            line, header = next(rows, (1, [""]))
-        if errors:
-            raise errors[0]  # without a header, no row can be used
-        if line != 1 or not any(header):
-            raise DataError("the first line must name the columns", file=self.path, line=1)
+        header = self.config.names or self._header(rows, reading.bad)
         width = len(header)
         if width > MOST_COLUMNS:
             message = f"the table has {width:,} columns; at most {MOST_COLUMNS:,} are read"
@@ -60,6 +61,20 @@ class Table(RowFile):
             elif cells not in ([], [""]):
                 message = f"expected {width} columns ({listed(header)}), found {len(cells)}"
                 reading.bad.report(DataError(message, file=self.path, line=line))
+
+    def _header(self, rows: Iterator[tuple[int, list[str]]], bad: BadRecords) -> list[str]:
+        """The names of the columns in the first line."""
+        with bad.held() as errors:
+            line, header = next(rows, (1, [""]))
+        if errors:
+            raise errors[0]  # without a header, no row can be used
+        if line != 1 or not any(header):
+            raise DataError(
+                "the first line must name the columns; {tsv: {path: ..., names: [...]}} reads a file without names",
+                file=self.path,
+                line=1,
+            )
+        return header
 
 
 class TsvFile(Table):

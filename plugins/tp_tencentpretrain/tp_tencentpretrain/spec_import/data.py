@@ -61,11 +61,10 @@ class DataPart:
         return {ours: options} if options else ours
 
     def _files(self, given: Mapping[str, Any], name: str) -> None:
-        train = given.get("corpus_path") or given.get("train_path")
-        if train is not None:
-            self.tree["train"] = train
-            if given.get("json_format_corpus"):
-                self.tree["train"] = {"jsonl": {"path": train}}
+        if "corpus_path" in given:
+            self.tree["train"] = _corpus(given["corpus_path"], name, bool(given.get("json_format_corpus")))
+        elif "train_path" in given:
+            self.tree["train"] = given["train_path"]
         elif "dataset_path" in given:
             self.notes.append(
                 f"{given['dataset_path']} is a pickle of prepared instances, which is not read: set data.train to the "
@@ -78,6 +77,41 @@ class DataPart:
             self.tree["eval"] = given["dev_path"]
         if "test_path" in given:
             self.notes.append(f"for the test data: tp evaluate runs/NAME --data {given['test_path']}")
+
+
+#: Data processors whose corpora are rows without names → the names of the columns.
+_COLUMNS = {
+    "cls": ["label", "text_a", "text_b"],
+    "cls_mlm": ["label", "text_a", "text_b"],
+    "vit": ["label", "image"],
+    "vilt": ["text", "image"],
+    "clip": ["text", "image"],
+    "dalle": ["text", "image"],
+    "s2t": ["text", "audio"],
+    "beit": ["image"],
+}
+
+
+def _corpus(path: str, name: str, json_lines: bool) -> Any:
+    """The corpus of a pre-training, as ``data.train`` of a spec."""
+    if json_lines or name in ("llm_pretrain", "llm_sft"):
+        return {"jsonl": {"path": path}}
+    if name not in _COLUMNS:
+        return path
+    first = _first_line(Path(path)).split("\t")
+    names = _COLUMNS[name]
+    if first[: len(names)] == names[: len(first)] or (name != "cls" and first[:1] == names[:1]):
+        return path if path.endswith(".tsv") else {"tsv": {"path": path}}  # some of the original's loaders skip names
+    return {"tsv": {"path": path, "names": names[: max(len(first), 2 if len(names) > 1 else 1)]}}
+
+
+def _first_line(path: Path) -> str:
+    """The first line of a file; empty if it cannot be read."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.readline().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _tokenizer(given: Mapping[str, Any], side: str) -> dict[str, Any] | None:
