@@ -276,3 +276,55 @@ def test_the_command_writes_a_file_once(tmp_path: Path) -> None:
     printed = CliRunner().invoke(cli, command[:2])
     assert printed.exit_code == 0
     assert "norm_position: pre" in printed.output
+
+
+ROWS = "label\ttext_a\ttext_b\n0\tba\tbe\n2\tbi\tbo\n1\tba\tba\n"
+SCRIPTS: list[tuple[str, str, Any, Any]] = [
+    ("run_classifier", "", {"cls": {"num_labels": 3, "dropout": 0.0}}, "cls"),
+    ("run_classifier_multi_label", "", {"multi_label": {"num_labels": 3, "dropout": 0.0}}, "multi_label"),
+    ("run_regression", "--seq_length 64", {"regression": {"dropout": 0.0}}, {"regression": {"max_length": 64}}),
+    ("run_dbqa", "", {"cls": {"dropout": 0.0}}, "ranking"),
+    (
+        "run_cmrc",
+        "--seq_length 384 --doc_stride 128",
+        "qa",
+        {"qa": {"scoring": "cmrc", "max_length": 384, "stride": 256}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("script", "more", "target", "processor"), SCRIPTS, ids=[each[0] for each in SCRIPTS])
+def test_a_fine_tuning_script_has_its_target_and_processor(
+    script: str, more: str, target: Any, processor: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "train.tsv").write_text(ROWS)
+    options = f"python3 finetune/{script}.py --train_path {tmp_path / 'train.tsv'} --dev_path dev.tsv {more}"
+    tree, notes = imported(tmp_path, BERT_BASE, *options.split())
+    assert tree["model"]["target"] == [target]
+    assert tree["data"]["processor"] == processor
+    assert tree["train"]["epochs"] == 3
+    assert notes == []
+
+
+def test_the_tags_of_ner_are_in_the_spec(tmp_path: Path) -> None:
+    (tmp_path / "label2id.json").write_text('{"O": 0, "B-PER": 1, "I-PER": 2}')
+    options = (
+        f"run_ner.py --train_path a.tsv --label2id_path {tmp_path / 'label2id.json'} --crf_target --vocab_path v.txt"
+    )
+    tree, _ = imported(tmp_path, BERT_BASE, *options.split())
+    assert tree["model"]["target"] == [{"token_cls": {"num_labels": 4, "dropout": 0.0, "crf": True}}]
+    assert tree["data"]["processor"]["token_cls"]["labels"] == {"O": 0, "B-PER": 1, "I-PER": 2, "[PAD]": 3}
+    assert list(tree["data"]["tokenizer"]) == ["space"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("run_classifier.py --train_path none.tsv", "none.tsv: the number of classes is that of the labels"),
+        ("run_ner.py --train_path a", "give its label2id.json with --labels"),
+        ("finetune/run_simcse.py --train_path a", "is written by hand: docs/from_tencentpretrain.md"),
+    ],
+)
+def test_fine_tunings_that_cannot_be_imported(options: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(TPError, match=message):
+        imported(tmp_path, BERT_BASE, *options.split())

@@ -67,7 +67,14 @@ def _pooled(config: OriginalConfig, theirs: tuple[str, str], ours: tuple[str, st
         Same(theirs[0], f"targets.{name}.dense"),
         Same(theirs[1], f"targets.{name}.{last}"),
     ]
-    return Piece({"pooling": config["pooling"], "dropout": 0.0, **options}, rules)
+    pooling = {} if config["pooling"] == "first" else {"pooling": config["pooling"]}
+    notes = []
+    if pooling and "seg" in (config["embedding"] or ()):
+        notes.append(
+            f"the original's pooling '{config['pooling']}' gives the second text of a pair twice the weight of the "
+            "first; the converted model gives both the same, so that only single texts have the same predictions"
+        )
+    return Piece({**pooling, "dropout": 0.0, **options}, rules, notes)
 
 
 def _rows(words: Words, name: str) -> int:
@@ -77,30 +84,31 @@ def _rows(words: Words, name: str) -> int:
 def _classifier(config: OriginalConfig, words: Words) -> Piece:
     count = _rows(words, "output_layer_2.weight")
     piece = _pooled(config, ("output_layer_1", "output_layer_2"), ("cls", "classifier"), {"num_labels": count})
-    return Piece([{"cls": piece.tree}], piece.rules)
+    return Piece([{"cls": piece.tree}], piece.rules, piece.notes)
 
 
 def _multi_label(config: OriginalConfig, words: Words) -> Piece:
     count = _rows(words, "output_layer_2.weight")
     piece = _pooled(config, ("output_layer_1", "output_layer_2"), ("multi_label", "classifier"), {"num_labels": count})
-    return Piece([{"multi_label": piece.tree}], piece.rules)
+    return Piece([{"multi_label": piece.tree}], piece.rules, piece.notes)
 
 
 def _regression(config: OriginalConfig, words: Words) -> Piece:
     piece = _pooled(config, ("output_layer_1", "output_layer_2"), ("regression", "output"), {"outputs": 1})
-    return Piece([{"regression": piece.tree}], piece.rules)
+    return Piece([{"regression": piece.tree}], piece.rules, piece.notes)
 
 
 def _multi_task(config: OriginalConfig, words: Words) -> Piece:
-    trees, rules = [], []
+    trees, rules, notes = [], [], []
     number = 0
     while (last := f"output_layers_2.{number}.weight") in words.tensors.shapes:
         name, theirs = f"task_{number}", (f"output_layers_1.{number}", f"output_layers_2.{number}")
         piece = _pooled(config, theirs, (name, "classifier"), {"name": name, "num_labels": _rows(words, last)})
         trees.append({"cls": piece.tree})
         rules += piece.rules
+        notes = piece.notes
         number += 1
-    return Piece(trees, rules)
+    return Piece(trees, rules, notes)
 
 
 def _ner(config: OriginalConfig, words: Words) -> Piece:

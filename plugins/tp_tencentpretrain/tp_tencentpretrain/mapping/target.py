@@ -108,7 +108,8 @@ def _cls(config: OriginalConfig, words: Words) -> Piece:
     theirs, ours = "target.cls", "targets.cls"
     last = f"{theirs}.linear_2.weight"
     count = words.tensors.shapes[last][0] if last in words.tensors.shapes else config.need("labels_num")
-    tree = {"cls": {"num_labels": count, "pooling": config["pooling"], "dropout": 0.0}}
+    pooling = {} if config["pooling"] == "first" else {"pooling": config["pooling"]}
+    tree = {"cls": {"num_labels": count, **pooling, "dropout": 0.0}}
     rules: list[WeightRule] = [
         Same(f"{theirs}.linear_1", f"{ours}.dense"),
         Same(f"{theirs}.linear_2", f"{ours}.classifier"),

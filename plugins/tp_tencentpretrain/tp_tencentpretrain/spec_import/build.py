@@ -14,6 +14,7 @@ from tp_tencentpretrain.original.config import OriginalConfig, read_original
 from tp_tencentpretrain.spec_import.data import DataPart
 from tp_tencentpretrain.spec_import.flags import MODEL, parse
 from tp_tencentpretrain.spec_import.shortest import shortest
+from tp_tencentpretrain.spec_import.tasks import script_of, task_of
 from tp_tencentpretrain.spec_import.train import TrainPart
 from tp_tencentpretrain.spec_import.yaml_text import written
 
@@ -35,7 +36,6 @@ _WITHOUT: Mapping[str, str] = {
     "epochs_num_list": "a grid is tp sweep SPEC --grid train.epochs=...",
     "folds_num": "cross-validation is tp sweep SPEC --folds N",
     "prompt_path": "write the template and its words into data.processor.prompt",
-    "crf_target": "set crf: true of the target token_cls",
 }
 
 
@@ -65,7 +65,7 @@ def import_spec(config: Path, arguments: Sequence[str]) -> Imported:
     Raises:
         TPError: the config or the command line is not valid.
     """
-    given = parse(arguments)
+    given, script = parse(arguments), script_of(arguments)
     own = read_original(config)
     values = {**own.given, **{key: value for key, value in given.items() if key in MODEL}}
     original = OriginalConfig(values, own.where)
@@ -73,11 +73,18 @@ def import_spec(config: Path, arguments: Sequence[str]) -> Imported:
     fine_tuning = "train_path" in given or "dataset_path_list" in given
     if fine_tuning and "corpus_path" in given:
         raise TPError("the command lines of a pre-training and of a fine-tuning are two specs; import one at a time")
+    task = None if script is None else task_of(script, given, original)
+    if task is not None and task.targets:
+        original = OriginalConfig({**values, "target": None}, own.where)
     found = converted(original, NoTensors())
-    tree: dict[str, Any] = shortest(found.model)
-    data = DataPart(given, str(given.get("data_processor") or original["data_processor"] or "bert"))
-    if fine_tuning:
-        notes.append("choose the target and the processor of the task; docs/tasks has a page for each")
+    model = {**found.model, "target": task.targets} if task is not None and task.targets else found.model
+    tree: dict[str, Any] = shortest(model)
+    data = DataPart(given, str(given.get("data_processor") or original["data_processor"] or "bert"), script, task)
+    if fine_tuning and task is None:
+        notes.append(
+            "the command line does not name its script; with it (-- python3 finetune/run_classifier.py ...), the spec "
+            "has the target and the processor of its task"
+        )
     train = TrainPart(given, original, fine_tuning)
     tree |= {"data": data.tree} if data.tree else {}
     tree["train"] = train.tree

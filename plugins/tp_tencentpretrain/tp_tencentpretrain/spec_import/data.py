@@ -8,6 +8,7 @@ from typing import Any
 
 from tp_core.errors import TPError
 from tp_tencentpretrain.processors import PROCESSORS
+from tp_tencentpretrain.spec_import.tasks import SCRIPTS, TOKENIZERS, Task
 
 _LINES = {"bert": "wordpiece", "char": "char", "space": "space"}
 
@@ -23,17 +24,32 @@ class DataPart:
         notes: sentences for the user.
     """
 
-    def __init__(self, given: Mapping[str, Any], name: str) -> None:
+    def __init__(
+        self, given: Mapping[str, Any], name: str, script: str | None = None, task: Task | None = None
+    ) -> None:
         self.tree: dict[str, Any] = {}
         self.notes: list[str] = []
         for side, key in (("", "tokenizer"), ("tgt_", "target_tokenizer")):
-            tokenizer = _tokenizer(given, side)
+            own = TOKENIZERS.get(str(SCRIPTS.get(str(script))))
+            tokenizer = _tokenizer({**given, "tokenizer": own} if own else given, side)
             if tokenizer is not None:
                 self.tree[key] = tokenizer
+        if task is not None:
+            self._task(given, task)
+            return
         processor = self._processor(given, name)
         if processor is not None:
             self.tree["processor"] = processor
         self._files(given, name)
+
+    def _task(self, given: Mapping[str, Any], task: Task) -> None:
+        ((name, options),) = task.processor.items()
+        self.tree["processor"] = {name: options} if options else name
+        self.tree |= {"columns": task.columns} if task.columns else {}
+        self.tree["train"] = task.train
+        self.tree |= {"eval": task.evaluated} if task.evaluated is not None else {}
+        if "test_path" in given:
+            self.notes.append(f"for the test data: tp evaluate runs/NAME --data {given['test_path']}")
 
     def _processor(self, given: Mapping[str, Any], name: str) -> Any:
         if name not in PROCESSORS:
