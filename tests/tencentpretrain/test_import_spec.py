@@ -280,10 +280,15 @@ def test_the_command_writes_a_file_once(tmp_path: Path) -> None:
 
 ROWS = "label\ttext_a\ttext_b\n0\tba\tbe\n2\tbi\tbo\n1\tba\tba\n"
 SCRIPTS: list[tuple[str, str, Any, Any]] = [
-    ("run_classifier", "", {"cls": {"num_labels": 3, "dropout": 0.0}}, "cls"),
-    ("run_classifier_multi_label", "", {"multi_label": {"num_labels": 3, "dropout": 0.0}}, "multi_label"),
+    ("run_classifier", "", {"cls": {"num_labels": 3, "dropout": 0.0}}, {"cls": {"max_length": 128}}),
+    (
+        "run_classifier_multi_label",
+        "",
+        {"multi_label": {"num_labels": 3, "dropout": 0.0}},
+        {"multi_label": {"max_length": 128}},
+    ),
     ("run_regression", "--seq_length 64", {"regression": {"dropout": 0.0}}, {"regression": {"max_length": 64}}),
-    ("run_dbqa", "", {"cls": {"dropout": 0.0}}, "ranking"),
+    ("run_dbqa", "", {"cls": {"dropout": 0.0}}, {"ranking": {"max_length": 128}}),
     (
         "run_cmrc",
         "--seq_length 384 --doc_stride 128",

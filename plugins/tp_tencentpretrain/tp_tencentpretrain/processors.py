@@ -32,9 +32,22 @@ PROCESSORS: dict[str, dict[str, Any]] = {
 }
 
 
+#: The mean and the deviation of colours that the original uses for all models, those of CLIP.
+_MEAN, _STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
+
+
+def picture_options(config: OriginalConfig) -> dict[str, Any]:
+    """The options of a processor of pictures: they are stretched, and normalised if the config says so."""
+    normal = "normalize" in (config["image_preprocess"] or ("crop", "normalize"))
+    return {"resize": "stretch", "mean": _MEAN if normal else [0.0], "std": _STD if normal else [1.0]}
+
+
 def processor(config: OriginalConfig) -> dict[str, Any] | None:
     """The processor of a converted model, as in a spec; None if the config names none that we have."""
-    return PROCESSORS.get(str(config["data_processor"]))
+    found = PROCESSORS.get(str(config["data_processor"]))
+    if found is None or not set(found) & {"image", "image_text", "image_text_pair"}:
+        return found
+    return {name: {**options, **picture_options(config)} for name, options in found.items()}
 
 
 def task_processor(task: str, labels: str | None) -> dict[str, Any]:
@@ -65,7 +78,8 @@ _OF_TASKS: dict[str, dict[str, Any]] = {
     "c3": {"choice": {"layout": "choice_context", "template": "{choice}[SEP]{question}"}},
     "chid": {"cloze": {"layout": "choice_context", "mark": "[SEP]", "other_mark": "[MASK]"}},
     "siamese": {"pair": {"labelled": "class"}},
-    "image_classifier": {"image": {}},
+    # Its script does not normalise colours.
+    "image_classifier": {"image": {"resize": "stretch", "mean": [0.0], "std": [1.0]}},
 }
 
 

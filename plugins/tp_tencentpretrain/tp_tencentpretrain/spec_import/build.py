@@ -79,7 +79,9 @@ def import_spec(config: Path, arguments: Sequence[str]) -> Imported:
     found = converted(original, NoTensors())
     model = {**found.model, "target": task.targets} if task is not None and task.targets else found.model
     tree: dict[str, Any] = shortest(model)
-    data = DataPart(given, str(given.get("data_processor") or original["data_processor"] or "bert"), script, task)
+    data = DataPart(
+        given, str(given.get("data_processor") or original["data_processor"] or "bert"), original, script, task
+    )
     if fine_tuning and task is None:
         notes.append(
             "the command line does not name its script; with it (-- python3 finetune/run_classifier.py ...), the spec "

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tp_core.errors import TPError
-from tp_tencentpretrain.processors import PROCESSORS
-from tp_tencentpretrain.spec_import.tasks import SCRIPTS, TOKENIZERS, Task
+from tp_tencentpretrain.original.config import OriginalConfig
+from tp_tencentpretrain.processors import PROCESSORS, picture_options
+from tp_tencentpretrain.spec_import.tasks import LENGTH, SCRIPTS, TOKENIZERS, Task
 
 _LINES = {"bert": "wordpiece", "char": "char", "space": "space"}
 
@@ -25,7 +26,7 @@ class DataPart:
     """
 
     def __init__(
-        self, given: Mapping[str, Any], name: str, script: str | None = None, task: Task | None = None
+        self, given: Mapping[str, Any], name: str, config: OriginalConfig, script: str | None, task: Task | None
     ) -> None:
         self.tree: dict[str, Any] = {}
         self.notes: list[str] = []
@@ -37,7 +38,7 @@ class DataPart:
         if task is not None:
             self._task(given, task)
             return
-        processor = self._processor(given, name)
+        processor = self._processor(given, name, config)
         if processor is not None:
             self.tree["processor"] = processor
         self._files(given, name)
@@ -51,17 +52,16 @@ class DataPart:
         if "test_path" in given:
             self.notes.append(f"for the test data: tp evaluate runs/NAME --data {given['test_path']}")
 
-    def _processor(self, given: Mapping[str, Any], name: str) -> Any:
+    def _processor(self, given: Mapping[str, Any], name: str, config: OriginalConfig) -> Any:
         if name not in PROCESSORS:
             self.notes.append(f"the data processor '{name}' has no counterpart; choose a processor in data.processor")
             return None
         ((ours, usual),) = PROCESSORS[name].items()
         options: dict[str, Any] = dict(usual)
         if ours in ("image", "image_text", "image_text_pair"):
-            self.notes.append("pictures are resized by data.processor.image options; the original stretches them")
-            return {ours: {**options, "resize": "stretch"}}
-        if "seq_length" in given:
-            options["max_length"] = given["seq_length"]
+            return {ours: {**options, **picture_options(config)}}
+        if ours != "speech_text":
+            options["max_length"] = given.get("seq_length", LENGTH)
         if "tgt_seq_length" in given and ours in _PAIRS:
             options["target_max_length"] = given["tgt_seq_length"]
         if ours in _MASKING:

@@ -30,6 +30,8 @@ def shortest(model: Mapping[str, Any]) -> dict[str, Any]:
     best = _pruned({"model": _hoisted(model, {}, wanted)}, wanted)
     # A preset may set anything, so that all options are given over it first.
     every = {**wanted, "vocab_size": model.get("vocab_size")}
+    if "pooling" not in model:
+        del every["pooling"]
     for preset in _alike(wanted):
         over = {"extends": preset}
         if _resolved({**over, "model": every}) == wanted:
@@ -40,8 +42,10 @@ def shortest(model: Mapping[str, Any]) -> dict[str, Any]:
 
 def _resolved(spec: Mapping[str, Any]) -> dict[str, Any] | None:
     """The ``model:`` part with all its options; None if the spec is not valid."""
+    # The processor of a preset is for its targets; that of the spec is chosen elsewhere.
+    others = {"data": {"processor": None}} if "extends" in spec else {}
     try:
-        model: dict[str, Any] = spec_of({"tp": 1, **spec}).dump()["model"]
+        model: dict[str, Any] = spec_of({"tp": 1, **spec, **others}).dump()["model"]
     except TPError:
         return None
     _fill(model)
@@ -78,9 +82,8 @@ def _outline(model: Mapping[str, Any]) -> Any:
         return [(name, _outline(each) if isinstance(each, dict) else each) for name, each in model["streams"].items()]
     ((encoder, options),) = model.get("encoder", {"": {}}).items()
     modules = [next(iter(module)) for module in model["embedding"]["modules"]]
-    targets = sorted(next(iter(target)) for target in model.get("target", ()))
     sizes = [options.get(key) for key in ("hidden_size", "num_layers", "num_heads")]
-    return modules, encoder, sizes, bool(model.get("decoder")), targets
+    return modules, encoder, sizes, bool(model.get("decoder"))
 
 
 def _hoisted(model: Mapping[str, Any], over: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,9 @@ SCRIPTS: Mapping[str, str | None] = {
     "run_speech2text": None,
 }
 
+#: The original's default of --seq_length.
+LENGTH = 128
+
 #: Tasks whose scripts have one tokenizer, whatever --tokenizer says.
 TOKENIZERS = {"ner": "space", "cmrc": "char", "chid": "char"}
 
@@ -95,13 +98,13 @@ def task_of(script: str, given: Mapping[str, Any], config: OriginalConfig) -> Ta
     if name == "image_classifier":
         return Task(head(config, words, name).tree, processor, train, evaluated, {"image": "path"})
     options = {**options, **_length(given)}
-    if name == "cmrc" and "doc_stride" in given and "seq_length" in given:
-        options["stride"] = max(0, given["seq_length"] - given["doc_stride"])
+    if name == "cmrc" and "doc_stride" in given:
+        options["stride"] = max(0, options["max_length"] - given["doc_stride"])
     return Task(head(config, words, name).tree, {ours: options}, train, evaluated, {})
 
 
 def _length(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {"max_length": given["seq_length"]} if "seq_length" in given else {}
+    return {"max_length": given.get("seq_length", LENGTH)}
 
 
 def _sources(script: str, given: Mapping[str, Any]) -> tuple[Any, Any]:
