@@ -133,11 +133,11 @@ def test_paths_of_a_source_are_relative_to_the_file_that_has_them_and_a_child_re
         found: dict[str, Any] = load_spec(tmp_path / "child.yaml").dump()["data"]
         return found
 
-    assert child()["train"] == {"csv": {"path": str(folder / "a.dat")}}
-    assert child()["eval"] == [str(folder / "b.txt"), {"tsv": {"path": str(folder / "c")}}]
-    assert child(train={"tsv": {"path": "b"}})["train"] == {"tsv": {"path": str(tmp_path / "b")}}
+    assert child()["train"] == {"csv": {"path": str(folder / "a.dat"), "names": None}}
+    assert child()["eval"] == [str(folder / "b.txt"), {"tsv": {"path": str(folder / "c"), "names": None}}]
+    assert child(train={"tsv": {"path": "b"}})["train"] == {"tsv": {"path": str(tmp_path / "b"), "names": None}}
     assert child(train="b")["train"] == str(tmp_path / "b")
-    assert child(eval={"csv": {"path": "d"}})["eval"] == {"csv": {"path": str(tmp_path / "d")}}
+    assert child(eval={"csv": {"path": "d"}})["eval"] == {"csv": {"path": str(tmp_path / "d"), "names": None}}
     set_ = load_spec(tmp_path / "child.yaml", "data.train={jsonl: {path: e}}").dump()["data"]["train"]
     assert list(set_) == ["jsonl"]
 
@@ -149,7 +149,7 @@ def test_a_setting_of_a_source_in_a_list_leaves_what_stands_beside_it(tmp_path: 
     def set_(*overrides: str) -> Any:
         return load_spec(tmp_path / "spec.yaml", overrides).dump()["data"]["train"]
 
-    assert set_("data.train.csv.path=/c.dat") == [str(tmp_path / "a.txt"), {"csv": {"path": "/c.dat"}}]
+    assert set_("data.train.csv.path=/c.dat") == [str(tmp_path / "a.txt"), {"csv": {"path": "/c.dat", "names": None}}]
     with pytest.raises(SpecError, match=r"data\.train\.cvs: the spec has no module 'cvs' there; it has csv; did you"):
         set_("data.train.cvs.path=/c.dat")
     with pytest.raises(SpecError, match=r"data\.train\.csv: the spec has 2 modules 'csv' there"):

@@ -231,6 +231,22 @@ def test_pooling_takes_the_real_positions_only(left: bool, dtype: torch.dtype) -
         assert worst(whole.pooled(how), torch.stack(wanted)[:1]) < 1e-6, how
 
 
+def test_a_mean_has_the_weights_of_its_positions() -> None:
+    from tp_core.interfaces import Sequence
+
+    torch.manual_seed(0)
+    states = torch.randn(3, 6, 4)
+    mask = mask_of([6, 3, 1], 6, False).bool()
+    weights = torch.tensor([[0, 0, 1, 1, 2, 2], [1, 2, 2, 7, 7, 7], [0, 1, 1, 1, 1, 1]])
+    found = Sequence(states, mask, mean_weights=weights).pooled("mean")
+    first = (states[0, 2] + states[0, 3] + 2 * states[0, 4] + 2 * states[0, 5]) / 6
+    second = (states[1, 0] + 2 * states[1, 1] + 2 * states[1, 2]) / 5
+    assert worst(found, torch.stack([first, second, torch.zeros(4)])) < 1e-6
+    whole = Sequence(states, mean_weights=weights)
+    assert worst(whole.pooled("mean")[0], first) < 1e-6
+    assert worst(whole.select(torch.tensor([1, 0])).pooled("mean")[1], first) < 1e-6
+
+
 def test_unknown_pooling_names_the_known_ones() -> None:
     from tp_core.interfaces import Sequence
 

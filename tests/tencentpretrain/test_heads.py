@@ -51,6 +51,14 @@ class Home:
         )
         return tp_core.load_model(place, device="cpu")
 
+    def returns(self, task: str) -> Path:
+        """Convert the converted model back, and compare all tensors and the task."""
+        back = tp_core.convert("tp", self.folder / "ours", "tencentpretrain", self.folder / "back", task=task)
+        again = torch.load(back / "model.bin", weights_only=True)
+        assert again.keys() == self.tensors.keys()
+        assert all(torch.equal(again[name], tensor) for name, tensor in self.tensors.items())
+        return back
+
     def states(self, tokens: list[str], seg: list[int]) -> Tensor:
         """The final states of one text, (length, hidden)."""
         ids = torch.tensor([[VOCABULARY.index(token) for token in tokens]])
@@ -98,6 +106,33 @@ def test_a_classifier(pair: bool, tmp_path: Path) -> None:
         assert list(
             row["probabilities"].values() if isinstance(row["probabilities"], dict) else row["probabilities"]
         ) == (pytest.approx(logits.softmax(-1).tolist(), abs=1e-5))
+    home.returns("classifier")
+
+
+def test_a_classifier_of_means_gives_the_second_text_twice_the_weight(tmp_path: Path) -> None:
+    home = Home(tmp_path, TWO, {**BERT, "pooling": "mean"})
+    texts = [PAIRS[0], PAIRS[1], PAIRS[2][:1]]
+    found = tp_core.predict(home.convert(), [dict(zip(("text_a", "text_b"), given)) for given in texts])
+    for row, given in zip(found, texts, strict=True):
+        tokens, seg = framed(*given)
+        weights = torch.tensor(seg, dtype=torch.float32).unsqueeze(-1)
+        pooled = (home.states(tokens, seg) * weights).sum(0) / weights.sum()
+        logits = home.linear("output_layer_2", torch.tanh(home.linear("output_layer_1", pooled)))
+        assert row["probabilities"] == pytest.approx(logits.softmax(-1).tolist(), abs=1e-5)
+    assert json.loads((home.returns("classifier") / "config.json").read_text())["pooling"] == "mean"
+
+
+@pytest.mark.parametrize("pooling", ["last", "max"])
+def test_a_pooling_that_is_wrong_for_pairs_is_noted(pooling: str, tmp_path: Path) -> None:
+    home = Home(tmp_path, TWO, {**BERT, "pooling": pooling})
+    said: list[str] = []
+    model = home.convert(say=said.append)
+    assert any(f"pooling '{pooling}' of the original is wrong for pairs of texts" in note for note in said)
+    (row,) = tp_core.predict(model, [{"text_a": "ba be bi"}])
+    states = home.states(*framed("ba be bi"))
+    pooled = states[-1] if pooling == "last" else states.amax(0)
+    logits = home.linear("output_layer_2", torch.tanh(home.linear("output_layer_1", pooled)))
+    assert row["probabilities"] == pytest.approx(logits.softmax(-1).tolist(), abs=1e-5)
 
 
 def test_a_multi_label_classifier(tmp_path: Path) -> None:
@@ -106,6 +141,7 @@ def test_a_multi_label_classifier(tmp_path: Path) -> None:
     for row, (text, _) in zip(found, PAIRS, strict=True):
         expected = pooled_logits(home, (text,)).sigmoid()
         assert sorted(row["labels"]) == [n for n, chance in enumerate(expected.tolist()) if chance > 0.5]
+    home.returns("multi_label")
 
 
 def test_a_regression(tmp_path: Path) -> None:
@@ -114,6 +150,7 @@ def test_a_regression(tmp_path: Path) -> None:
     for row, given in zip(found, PAIRS, strict=True):
         (value,) = [each for each in row.values() if isinstance(each, float)]
         assert value == pytest.approx(pooled_logits(home, given).item(), abs=1e-4)
+    home.returns("regression")
 
 
 def test_a_multi_task_classifier(tmp_path: Path) -> None:
@@ -128,6 +165,7 @@ def test_a_multi_task_classifier(tmp_path: Path) -> None:
         for number in (0, 1):
             logits = pooled_logits(home, (text,), (f"output_layers_1.{number}", f"output_layers_2.{number}"))
             assert row[f"task_{number}"]["label"] == logits.argmax().item()
+    home.returns("multi_task")
 
 
 TAGS = {"O": 0, "B-PER": 1, "I-PER": 2, "B-LOC": 3, "I-LOC": 4}
@@ -150,6 +188,7 @@ def test_named_entities(crf: bool, tmp_path: Path) -> None:
         logits = home.linear("output_layer", home.states(tokens, [1] * len(tokens)))
         best = viterbi(home, logits) if crf else logits.argmax(-1).tolist()
         assert row["tags"] == [names[number] for number in best]
+    assert json.loads((home.returns("ner") / "label2id.json").read_text()) == TAGS
 
 
 def viterbi(home: Home, logits: Tensor) -> list[int]:
@@ -184,6 +223,7 @@ def test_choices_of_c3(tmp_path: Path) -> None:
             states = home.states([*first, *rest], [1] * len(first) + [2] * len(rest))
             scores.append(home.linear("output_layer", states[0]).item())
         assert row["probabilities"] == pytest.approx(torch.tensor(scores).softmax(-1).tolist(), abs=1e-5)
+    home.returns("c3")
 
 
 def test_answers_of_cmrc(tmp_path: Path) -> None:
@@ -195,6 +235,7 @@ def test_answers_of_cmrc(tmp_path: Path) -> None:
     scores = (start[:, None] + end[None, :]).masked_fill(~torch.ones(len(start), len(end)).triu().bool(), -1e9)
     first, last = divmod(scores.argmax().item(), len(end))
     assert found["answer"] == record["context"][first : last + 1]
+    home.returns("cmrc")
 
 
 def test_a_siamese_classifier(tmp_path: Path) -> None:
@@ -211,6 +252,7 @@ def test_a_siamese_classifier(tmp_path: Path) -> None:
             u, v = (each[0].mean(0) for each in original.features(home.tensors, config, ids, segs))
         logits = home.linear("classifier", torch.cat([u, v, (u - v).abs(), u * v]))
         assert row["label"] == logits.argmax().item()
+    home.returns("siamese")
 
 
 @pytest.mark.parametrize(

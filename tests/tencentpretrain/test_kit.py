@@ -20,6 +20,10 @@ def test_norms_conform(name: str) -> None:
     check_module(name, "norm")
 
 
+def test_weights_of_segments_conform() -> None:
+    check_module("segment_weights", "embedding")
+
+
 def test_the_format_conforms(tmp_path: Path) -> None:
     write(tmp_path, SHAPES["bert"])
     check_module("tencentpretrain", "format", model=tmp_path)

@@ -17,6 +17,12 @@ _DEFAULT = "huggingface"
 class ConvertCommand(click.Command):
     """A command with the options of the formats that its arguments name, or of the default format."""
 
+    #: The options of the formats that the arguments name, which the last call has found.
+    _added: list[click.Parameter] = []
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        return [*super().get_params(ctx), *self._added]
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         from tp_core import discovery
         from tp_core.cli.format_options import parameters
@@ -24,8 +30,9 @@ class ConvertCommand(click.Command):
 
         named = [name for option, name in itertools.pairwise(args) if option in ("--from", "--to") and name != OWN]
         known = discovery.index().names("format")
-        for name in dict.fromkeys(each for each in named or [_DEFAULT] if each in known):
-            self.params = [*self.params, *parameters(format_options(name))]
+        chosen = dict.fromkeys(each for each in named or [_DEFAULT] if each in known)
+        found = {option.name: option for name in chosen for option in parameters(format_options(name))}
+        self._added = list(found.values())
         return super().parse_args(ctx, ["--help"] if "--help" in args else args)  # --from takes two values
 
 

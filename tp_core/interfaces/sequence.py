@@ -27,6 +27,8 @@ class Sequence:
             the mask ``causal_with_prefix``.
         document_ids: (batch, length) ids of packed documents; a position only attends to positions with the same id.
         positions: (batch, length) position number of each state; None if it is the index of the state.
+        mean_weights: (batch, length) weight of each position in the pooling ``mean``, such as zero for an instruction;
+            None if all real positions have the same. An embedding sets it.
         published: tensors that a module provides by name for later modules, such as the positions that were masked.
     """
 
@@ -38,6 +40,7 @@ class Sequence:
     published: Mapping[str, Tensor] = field(default_factory=dict)
     read_positions: Tensor | None = None
     padded_behind: bool = False
+    mean_weights: Tensor | None = None
 
     @classmethod
     def of(cls, states: Tensor, inputs: Inputs) -> Sequence:
@@ -83,7 +86,7 @@ class Sequence:
 
     def select(self, index: Tensor) -> Sequence:
         """The sequence with the samples at ``index``, (new batch,), in this order."""
-        per_sample = ("states", "mask", "prefix_lengths", "document_ids", "positions", "read_positions")
+        per_sample = ("states", "mask", "prefix_lengths", "document_ids", "positions", "read_positions", "mean_weights")
         values = {name: value for name in per_sample if (value := getattr(self, name)) is not None}
         shared = {name for name, value in values.items() if len(value) == 1 < len(self.states)}
         return replace(self, **{name: v.index_select(0, index) for name, v in values.items() if name not in shared})
@@ -116,7 +119,10 @@ class Sequence:
         mask = self.real()
         if how == "mean":
             weights = mask.unsqueeze(-1).to(states.dtype)
-            return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+            if self.mean_weights is None:
+                return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+            weights = weights * self.mean_weights.unsqueeze(-1).to(states.dtype)
+            return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=torch.finfo(states.dtype).tiny)
         if how == "max":
             return states.masked_fill(~mask.unsqueeze(-1), torch.finfo(states.dtype).min).amax(dim=1)
         raise ValueError(f"unknown pooling '{how}'; expected first, last, mean or max")

@@ -10,7 +10,7 @@ from tp_core.errors import CheckpointError, TPError
 from tp_core.interfaces.format import Format, Say
 from tp_tencentpretrain.format_options import TencentPretrainFormatConfig
 from tp_tencentpretrain.original.config import read_original
-from tp_tencentpretrain.processors import columns, processor, task_processor
+from tp_tencentpretrain.processors import columns, processor, task_processor, write_tags
 from tp_tencentpretrain.tokenizers import TokenizerFiles, special_tokens, vocabulary_size, write_vocabularies
 
 _FLAGS = ("--vocab", "--merges", "--spm-model")
@@ -88,16 +88,16 @@ class TencentPretrain(Format):
         from tp_core.interop.weight_files import check_ours, our_shapes, split
         from tp_tencentpretrain.mapping.model import converted
         from tp_tencentpretrain.mapping.written import config_of
-        from tp_tencentpretrain.original.checkpoint import NoTensors
+        from tp_tencentpretrain.mapping.written_head import task_and_facts
         from tp_tencentpretrain.original.config import OriginalConfig
 
         spec, _, weights = find_spec(source, say)
         tree = spec.dump()["model"]
         try:
-            config = config_of(tree)
-            found = converted(
-                OriginalConfig(config, "the config"), NoTensors(any(s.same_as for s in spec.model.streams.values()))
-            )
+            task, facts = task_and_facts(tree, self.config.task, say)
+            config = config_of(tree, task)
+            facts.one_norm = any(s.same_as for s in spec.model.streams.values())
+            found = converted(OriginalConfig(config, "the config"), facts, task)
             sizes = {key: tree[key] for key in ("vocab_size", "target_vocab_size") if key in tree}
             other = spec_of({"model": {**found.model, **sizes}})
             reasons = [*differences(spec, other, "the original's model").values()]
@@ -113,6 +113,8 @@ class TencentPretrain(Format):
             whole |= {mirror.theirs + n.removeprefix(mirror.of): t for n, t in whole.items() if n.startswith(mirror.of)}
         torch.save(whole, folder / "model.bin")
         write_json(folder / "config.json", config)
+        if task == "ner":
+            write_tags(spec, folder)
         for note in write_vocabularies(spec, folder):
             say(note)
 

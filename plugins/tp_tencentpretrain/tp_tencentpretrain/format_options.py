@@ -31,7 +31,6 @@ class TencentPretrainFormatConfig(FormatConfig):
     reading: ClassVar[frozenset[str]] = frozenset(
         {
             *(
-                "task",
                 "labels",
                 "config",
                 "vocab",
@@ -51,7 +50,7 @@ class TencentPretrainFormatConfig(FormatConfig):
         description="the model's config, a JSON file of the original; by default, config.json beside the checkpoint",
     )
     task: Task | None = Field(
-        None, description="task of a fine-tuned model; by default, the names of its tensors determine it"
+        None, description="task of a fine-tuned model; by default, the names of its tensors or its target determine it"
     )
     labels: PathStr | None = Field(None, description="label2id.json of a model for ner (--label2id_path)")
     tokenizer: TokenizerName | None = Field(

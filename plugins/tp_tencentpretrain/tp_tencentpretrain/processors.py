@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tp_core.errors import TPError
 from tp_core.files.bounded_reads import read_json
+from tp_core.interop.folders import write_json
 from tp_tencentpretrain.original.config import OriginalConfig
+
+if TYPE_CHECKING:
+    from tp_core.spec.schema import Spec
 
 #: The original's names → ours, with the options that make the same instances.
 PROCESSORS: dict[str, dict[str, Any]] = {
@@ -98,3 +102,21 @@ def columns(model: dict[str, Any]) -> dict[str, str]:
     """The columns of the labels of a model with several heads: they have the names of the targets."""
     names = [options["name"] for target in model["target"] for options in target.values()]
     return {name: name for name in names}
+
+
+def write_tags(spec: Spec, folder: Path) -> None:
+    """Write label2id.json for the tags of a model for named entities, without that of padding, which the original adds.
+
+    Raises:
+        TPError: the last class is not that of padding, so that the original cannot have the model.
+    """
+    tree = spec.dump()["data"]["processor"]
+    labels = tree.get("token_cls", {}).get("labels") if isinstance(tree, dict) else None
+    tags = {tag: number for number, tag in enumerate(labels)} if isinstance(labels, list) else dict(labels or {})
+    if tags and (tags.get("[PAD]") != len(tags) - 1):
+        raise TPError(
+            f"the original has a class [PAD] behind those of data.processor.token_cls.labels, {', '.join(tags)}; a "
+            "model without it cannot be written"
+        )
+    if tags:
+        write_json(folder / "label2id.json", {tag: number for tag, number in tags.items() if tag != "[PAD]"})

@@ -125,7 +125,8 @@ def _cut(sequence: Sequence, length: int) -> Sequence:
     mask = None if sequence.mask is None else sequence.mask[:, :length]
     if mask is not None and bool(mask.all()):
         mask = None  # attention without a mask is faster
-    documents, positions = (None if v is None else v[:, :length] for v in (sequence.document_ids, sequence.positions))
+    by_position = (sequence.document_ids, sequence.positions, sequence.mean_weights)
+    documents, positions, weights = (None if v is None else v[:, :length] for v in by_position)
     read = sequence.read_positions
     return replace(
         sequence,
@@ -133,5 +134,6 @@ def _cut(sequence: Sequence, length: int) -> Sequence:
         mask=mask,
         document_ids=documents,
         positions=positions,
+        mean_weights=weights,
         read_positions=None if read is None else read.clamp(max=length - 1),  # a target may read padding
     )

@@ -46,4 +46,5 @@ def picture_behind(text: Sequence, picture: Sequence, text_length: int) -> Seque
         positions=torch.cat([before, after], dim=1),
         published=published,
         padded_behind=False,
+        mean_weights=None,
     )

@@ -68,13 +68,7 @@ def _pooled(config: OriginalConfig, theirs: tuple[str, str], ours: tuple[str, st
         Same(theirs[1], f"targets.{name}.{last}"),
     ]
     pooling = {} if config["pooling"] == "first" else {"pooling": config["pooling"]}
-    notes = []
-    if pooling and "seg" in (config["embedding"] or ()):
-        notes.append(
-            f"the original's pooling '{config['pooling']}' gives the second text of a pair twice the weight of the "
-            "first; the converted model gives both the same, so that only single texts have the same predictions"
-        )
-    return Piece({**pooling, "dropout": 0.0, **options}, rules, notes)
+    return Piece({**pooling, "dropout": 0.0, **options}, rules)
 
 
 def _rows(words: Words, name: str) -> int:
@@ -102,7 +96,9 @@ def _multi_task(config: OriginalConfig, words: Words) -> Piece:
     trees, rules, notes = [], [], []
     number = 0
     while (last := f"output_layers_2.{number}.weight") in words.tensors.shapes:
-        name, theirs = f"task_{number}", (f"output_layers_1.{number}", f"output_layers_2.{number}")
+        names = words.tensors.task_names
+        name = names[number] if number < len(names) else f"task_{number}"
+        theirs = (f"output_layers_1.{number}", f"output_layers_2.{number}")
         piece = _pooled(config, theirs, (name, "classifier"), {"name": name, "num_labels": _rows(words, last)})
         trees.append({"cls": piece.tree})
         rules += piece.rules

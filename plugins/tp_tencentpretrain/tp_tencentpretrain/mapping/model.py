@@ -63,7 +63,30 @@ def converted(config: OriginalConfig, checkpoint: NoTensors, task: str | None = 
     heads = targets(config, words) if task is None else head(config, words, task)
     if heads.tree:
         model["target"] = heads.tree
+    notes += _weighted(config, model)
     return Converted(model, [*piece.rules, *heads.rules], [*notes, *piece.notes, *heads.notes], piece.mirrors)
+
+
+def _weighted(config: OriginalConfig, model: dict[str, Any]) -> list[str]:
+    """Add the weights of segments to a model that pools pairs; returns notes.
+
+    The original multiplies the states by the number of their segment, 1 or 2, before it pools. This is a weighted mean.
+    For a pair, ``last`` reads a position behind the text, where states are zero, and ``max`` is the same large number
+    for all texts, so that a model learns nothing from pairs.
+    """
+    pooling = config["pooling"]
+    pools = [options.get("pooling") for each in model.get("target", []) for options in each.values()]
+    if pooling == "first" or pooling not in pools or "seg" not in config.names("embedding"):
+        return []
+    if pooling == "mean":
+        model["embedding"]["modules"].append("segment_weights")
+        return [
+            "the pooling 'mean' of the original gives the second text of a pair twice the weight: 'segment_weights'"
+        ]
+    return [
+        f"the pooling '{pooling}' of the original is wrong for pairs of texts, and gives constants; the converted "
+        "model pools the whole pair, so that only single texts have the same predictions"
+    ]
 
 
 _OF_CONVERTER = (

@@ -62,12 +62,11 @@ def _norms_equal(side: OriginalConfig, checkpoint: NoTensors) -> bool:
     """True if dual streams with shared weights have equal norms, so that they can be one."""
     if side["remove_embedding_layernorm"]:
         return True
-    if not checkpoint.shapes:
-        return checkpoint.one_norm
     pairs = [
         (f"embedding.dual.stream_0_layer_norm.{part}", f"embedding.dual.stream_1_layer_norm.{part}") for part in _NORM
     ]
-    return all(a not in checkpoint.shapes or b not in checkpoint.shapes or checkpoint.equal(a, b) for a, b in pairs)
+    stored = [pair for pair in pairs if all(name in checkpoint.shapes for name in pair)]
+    return all(checkpoint.equal(*pair) for pair in stored) if stored else checkpoint.one_norm
 
 
 _NORM = ("gamma", "beta")

@@ -21,19 +21,20 @@ _EMBEDDINGS = {
 _NAMES = {ours: theirs for theirs, ours in ACTIVATIONS.items()}
 
 
-def config_of(model: Tree) -> dict[str, Any]:
+def config_of(model: Tree, task: str | None = None) -> dict[str, Any]:
     """The original's config for the ``model:`` part of a resolved spec.
 
     The caller converts it back and compares. Options that the original does not have are left out here.
 
     Args:
         model: the part of the spec, as ``Spec.dump`` gives it.
+        task: the task of a fine-tuned model, whose head the config does not describe; None for a pre-trained model.
 
     Raises:
         TPError: the model has a part that the original does not have.
     """
     config = _dual(model) if "streams" in model else _single(model)
-    config |= _targets(model.get("target", []))
+    config |= _targets(model.get("target", [])) if task is None else _pooling_of(model)
     return {key: value for key, value in config.items() if value != MODEL.get(key)}
 
 
@@ -101,6 +102,8 @@ def _embedding(component: Tree) -> dict[str, Any]:
     config: dict[str, Any] = {}
     for module in component["modules"]:
         name, options = _one(module)
+        if name == "segment_weights":
+            continue  # the original always has them
         names.append(_EMBEDDINGS[_known(name, _EMBEDDINGS, "embedding")])
         config |= _of_module(name, options)
     norm, _ = _one(component["norm"])
@@ -184,3 +187,9 @@ def _targets(trees: list[Any]) -> dict[str, Any]:
             config["projection"] = options["projection_size"] is not None
             config |= {"feature_size": options["projection_size"]} if config["projection"] else {}
     return config
+
+
+def _pooling_of(model: Tree) -> dict[str, Any]:
+    """The pooling of the heads of a fine-tuned model, which the original's scripts read from the config."""
+    found = [options["pooling"] for each in model["target"] for options in [_one(each)[1]] if options.get("pooling")]
+    return {"pooling": found[0]} if found else {}

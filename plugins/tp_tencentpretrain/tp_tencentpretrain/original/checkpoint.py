@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -49,13 +49,19 @@ class NoTensors:
     """The facts of a checkpoint that is to be written: the config decides nearly everything.
 
     Attributes:
-        shapes: empty.
+        shapes: those of the head of a fine-tuned model, which the config does not describe; else empty.
         one_norm: True if dual streams with shared weights also share the second norm after their embeddings.
+        task_names: the names of the heads of a model of several tasks; by default ``task_0``, ``task_1``, ...
     """
 
-    def __init__(self, one_norm: bool = True) -> None:
-        self.shapes: Mapping[str, Shape] = {}
-        self.one_norm = one_norm
+    one_norm = True
+    task_names: Sequence[str] = ()
+
+    def __init__(
+        self, one_norm: bool = True, shapes: Mapping[str, Shape] | None = None, task_names: Sequence[str] = ()
+    ) -> None:
+        self.shapes: Mapping[str, Shape] = shapes or {}
+        self.one_norm, self.task_names = one_norm, task_names
 
     def equal(self, name: str, other: str) -> bool:
         return True
