@@ -28,7 +28,7 @@ class Environment:
 
     def run(self, command: str, *arguments: str, within: Path) -> str:
         """Run a program of the environment, which must succeed; its standard output."""
-        done = _run([str(self.folder / "bin" / command), *arguments], within)
+        done = outcome([str(self.folder / "bin" / command), *arguments], within)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -43,7 +43,8 @@ class Environment:
             return wheel.namelist()
 
 
-def _run(command: list[str], within: Path) -> subprocess.CompletedProcess[str]:
+def outcome(command: list[str], within: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder, without what the variables of this process say about Python."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYTEST", "VIRTUAL_ENV"))}
     environment = {**clean, "OMP_NUM_THREADS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     return subprocess.run(command, cwd=within, env=environment, capture_output=True, text=True, timeout=120)
@@ -51,7 +52,7 @@ def _run(command: list[str], within: Path) -> subprocess.CompletedProcess[str]:
 
 def _build(source: Path, output: Path) -> Path:
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(output), str(source)]
-    done = _run(command, output)
+    done = outcome(command, output)
     assert done.returncode == 0, done.stdout + done.stderr
     return output / done.stdout.strip().rpartition(" ")[2]
 
@@ -100,6 +101,6 @@ def install(folder: Path, sources: Mapping[str, Path], besides: Iterable[str] = 
     _third_party_packages(folder / "view", _required(wheels.values(), besides).values())
     (site / "third_party.pth").write_text(f"{folder / 'view'}\n")
     pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install", "--quiet"]
-    done = _run([*pip, "--no-deps", "--no-index", "--no-compile", *map(str, wheels.values())], folder)
+    done = outcome([*pip, "--no-deps", "--no-index", "--no-compile", *map(str, wheels.values())], folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return Environment(home, wheels)

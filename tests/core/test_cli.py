@@ -223,6 +223,19 @@ def test_checking_a_good_spec_prints_its_components_and_sizes(spec: Path) -> Non
     assert "100 (model.vocab_size)" in result.output
 
 
+def test_the_spec_of_a_model_needs_no_files_to_train_on(spec: Path) -> None:
+    spec.write_text(f"{SPEC}\ndata: {{processor: mlm}}\n")
+    alone = call("check", str(spec))
+    assert alone.exit_code == 2
+    assert "data.train: is required" in alone.stderr
+    (spec.parent / "model.safetensors").touch()
+    beside = call("check", str(spec))
+    assert beside.exit_code == 0, beside.output
+    assert "checked as a model" in beside.output
+    spec.write_text(f"{SPEC}\ndata: {{processor: mlm, train: missing.txt}}\n")
+    assert call("check", str(spec)).exit_code == 2
+
+
 def test_every_problem_is_reported_with_its_place_and_a_caret(spec: Path) -> None:
     spec.write_text(SPEC.replace("hidden_size", "hiden_size").replace("num_heads: 4", "num_heads: four"))
     done = tp("check", str(spec))

@@ -38,8 +38,8 @@ def check(ctx: click.Context, spec: str, overrides: tuple[str, ...], as_json: bo
     """Check a spec: its syntax, its modules and their connections, and the files of its data.
 
     SPEC is a YAML or JSON file, or the name of a preset. Records are not read; tp train and tp preprocess report bad
-    ones. If a spec has no data part of its own, only its model is checked. The exit status is 2 if the spec has a
-    problem.
+    ones. If a spec has no data part of its own, or is that of a trained or converted model, only its model is checked.
+    The exit status is 2 if the spec has a problem.
     """
     try:
         with results_alone():
@@ -71,8 +71,9 @@ def checked(path: str, overrides: tuple[str, ...] = ()) -> tuple[Spec, bool]:
     """
     from tp_core.spec.load import load_spec
 
-    loaded = load_spec(spec_file(path), overrides, trust_of(path))
-    complete = has_own_data(loaded)
+    file = spec_file(path)
+    loaded = load_spec(file, overrides, trust_of(path))
+    complete = has_own_data(loaded, file)
     if complete:
         from tp_core.spec.checks.run import check_run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from tp_core.artifacts.layout import WEIGHTS
 from tp_core.errors import TPError
 
 if TYPE_CHECKING:
@@ -26,10 +27,18 @@ def spec_file(path: str) -> str:
     raise TPError(f"{path}: the folder is neither a model nor a run: it has no spec.yaml and no model/spec.yaml")
 
 
-def has_own_data(spec: Spec) -> bool:
+def has_own_data(spec: Spec, file: str) -> bool:
     """True if the user wrote anything under ``data:``.
 
-    Presets name a processor but neither a tokenizer nor files; the user has to complete such a data part.
+    Presets name a processor but neither a tokenizer nor files; the user has to complete such a data part. The spec of a
+    model, which lies beside its weights, has the data part that inference needs, and no files.
+
+    Args:
+        spec: the spec.
+        file: the file that it was loaded from, or the name of a preset.
     """
     data = spec.tree.mapping.get("data")
+    beside = os.path.join(os.path.dirname(file), WEIGHTS)
+    if data is not None and not {"train", "sets"} & set(data.mapping) and os.path.isfile(beside):
+        return False
     return data is not None and any(not node.at().source.startswith("preset ") for node in data.mapping.values())
