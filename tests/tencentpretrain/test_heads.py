@@ -226,6 +226,24 @@ def test_choices_of_c3(tmp_path: Path) -> None:
     home.returns("c3")
 
 
+def test_choices_of_chid_see_padding_and_have_no_segments(tmp_path: Path) -> None:
+    home = Home(tmp_path, {"output_layer.weight": (1, 32), "output_layer.bias": (1,)})
+    model = home.convert(task="chid")
+    length = model.spec.data.processor.config.max_length
+    record = {"context": ["ab#idiom1#ei", "#idiom2#o"], "choices": ["ae", "u", "bio"]}
+    (row,) = tp_core.predict(model, [record])
+    home.returns("chid")
+    # In float32, the original rounds its scores to 0.001, because it adds -10000 to all of them.
+    home.tensors = {name: tensor.double() for name, tensor in home.tensors.items()}
+    for blank, context in zip(row["blanks"], (["a", "b", "[SEP]", "e", "i"], ["[SEP]", "o"]), strict=True):
+        scores = []
+        for choice in record["choices"]:
+            tokens = ["[CLS]", *choice, "[SEP]", *context, "[SEP]"]
+            states = home.states([*tokens, *["[PAD]"] * (length - len(tokens))], [0] * length)
+            scores.append(home.linear("output_layer", states[0]).item())
+        assert blank["probabilities"] == pytest.approx(torch.tensor(scores).softmax(-1).tolist(), abs=1e-5)
+
+
 def test_answers_of_cmrc(tmp_path: Path) -> None:
     home = Home(tmp_path, {"output_layer.weight": (2, 32), "output_layer.bias": (2,)})
     record = {"question": "ab", "context": "aeioubdfaeb"}

@@ -80,7 +80,7 @@ _OF_TASKS: dict[str, dict[str, Any]] = {
     "ranking": {"ranking": {}},
     "cmrc": {"qa": {"scoring": "cmrc"}},
     "c3": {"choice": {"layout": "choice_context", "template": "{choice}[SEP]{question}"}},
-    "chid": {"cloze": {"layout": "choice_context", "mark": "[SEP]", "other_mark": "[MASK]"}},
+    "chid": {"chid_padded": {"layout": "choice_context", "mark": "[SEP]", "other_mark": "[MASK]"}},
     "siamese": {"pair": {"labelled": "class"}},
     # Its script does not normalise colours.
     "image_classifier": {"image": {"resize": "stretch", "mean": [0.0], "std": [1.0]}},

@@ -52,6 +52,8 @@ def converted(config: OriginalConfig, checkpoint: NoTensors, task: str | None = 
         model["vocab_size"] = rows
     if any(name.endswith(_STORED) for name in checkpoint.shapes):
         config.stored_positions = True
+    if task == "chid":
+        config.unused_segments = True
     if config["encoder"] == "dual" or config.names("embedding") == ["dual"]:
         piece = dual(config, checkpoint)
         model |= piece.tree
@@ -60,15 +62,22 @@ def converted(config: OriginalConfig, checkpoint: NoTensors, task: str | None = 
         piece = _single(config, checkpoint, model)
         words = Words(_table(config, checkpoint), checkpoint)
     notes = [_OF_CONVERTER] if _from_converter(checkpoint) else []
+    notes += [_UNUSED] if config.unused_segments and "seg" in config.names("embedding") else []
     heads = targets(config, words) if task is None else head(config, words, task)
     if heads.tree:
         model["target"] = heads.tree
-    notes += _weighted(config, model)
+    notes += weigh_segments(config, model)
     return Converted(model, [*piece.rules, *heads.rules], [*notes, *piece.notes, *heads.notes], piece.mirrors)
 
 
-def _weighted(config: OriginalConfig, model: dict[str, Any]) -> list[str]:
-    """Add the weights of segments to a model that pools pairs; returns notes.
+_UNUSED = (
+    "ChID models of the original have the segment 0 everywhere and see padding, so that their predictions depend on "
+    "the length that texts are padded to: set data.processor.chid_padded.max_length to --seq_length"
+)
+
+
+def weigh_segments(config: OriginalConfig, model: dict[str, Any]) -> list[str]:
+    """Add the weights of segments to a ``model:`` part with targets that pool pairs; returns notes.
 
     The original multiplies the states by the number of their segment, 1 or 2, before it pools. This is a weighted mean.
     For a pair, ``last`` reads a position behind the text, where states are zero, and ``max`` is the same large number

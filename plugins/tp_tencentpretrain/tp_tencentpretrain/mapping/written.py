@@ -15,6 +15,7 @@ Tree = Mapping[str, Any]
 _EMBEDDINGS = {
     **{name: name for name in ("word", "pos", "seg", "patch", "masked_patch", "word_patch", "speech")},
     "patch_pos": "pos",
+    "unused_segments": "seg",
     "sinusoidal": "sinusoidalpos",
 }
 

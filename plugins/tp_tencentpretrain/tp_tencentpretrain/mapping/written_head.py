@@ -14,7 +14,6 @@ _TASKS = {
     "regression": ("regression",),
     "token_cls": ("ner",),
     "qa": ("cmrc",),
-    "choice": ("c3", "chid"),
 }
 _CLASSIFIERS = ("classifier", "ranking", "image_classifier")
 
@@ -60,6 +59,9 @@ def _possible(model: Mapping[str, Any], names: list[str]) -> tuple[str, ...]:
         return ("siamese",) if "streams" in model and _whole(model) else _CLASSIFIERS
     if len(names) > 1 and set(names) == {"cls"}:
         return ("multi_task",)
+    if names == ["choice"]:
+        modules = model.get("embedding", {}).get("modules", [])
+        return ("chid",) if any("unused_segments" in each for each in modules) else ("c3",)
     return _TASKS.get(names[0], ()) if len(names) == 1 else ()
 
 

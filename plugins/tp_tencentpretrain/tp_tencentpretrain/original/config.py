@@ -101,10 +101,14 @@ class OriginalConfig(Mapping[str, Any]):
         given: the keys that the file has.
         stored_positions: True for a model of an old version, which stores its sinusoidal positions. These are those of
             the paper, from 0.
+        unused_segments: True for a model of ChID, all whose positions have the segment 0, padding included.
     """
 
+    stored_positions = False
+    unused_segments = False
+
     def __init__(self, values: Mapping[str, Any], where: str, beside: Mapping[str, Any] | None = None) -> None:
-        self.given, self.where, self.stored_positions = dict(values), where, False
+        self.given, self.where = dict(values), where
         self._all = {**MODEL, **OTHERS, **(beside or {}), **values}
 
     def __getitem__(self, key: str) -> Any:

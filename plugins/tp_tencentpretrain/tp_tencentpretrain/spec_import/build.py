@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tp_core.errors import TPError
 from tp_core.spec.choices.part_names import key_of
-from tp_tencentpretrain.mapping.model import converted
+from tp_tencentpretrain.mapping.model import converted, weigh_segments
 from tp_tencentpretrain.original.checkpoint import NoTensors
 from tp_tencentpretrain.original.config import OriginalConfig, read_original
 from tp_tencentpretrain.spec_import.data import DataPart
@@ -76,8 +76,12 @@ def import_spec(config: Path, arguments: Sequence[str]) -> Imported:
     task = None if script is None else task_of(script, given, original)
     if task is not None and task.targets:
         original = OriginalConfig({**values, "target": None}, own.where)
+    original.unused_segments = script == "run_chid"
     found = converted(original, NoTensors())
-    model = {**found.model, "target": task.targets} if task is not None and task.targets else found.model
+    model = found.model
+    if task is not None and task.targets:
+        model["target"] = task.targets
+        weigh_segments(original, model)
     tree: dict[str, Any] = shortest(model)
     data = DataPart(
         given, str(given.get("data_processor") or original["data_processor"] or "bert"), original, script, task
