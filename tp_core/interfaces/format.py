@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tp_core.errors import TPError
 
 if TYPE_CHECKING:
-    from tp_core.options.format import FormatConfig
+    from tp_core.options.base import ModuleConfig
 
 #: Receives notes for the user.
 Say = Callable[[str], None]
@@ -23,7 +23,7 @@ class Format:
         name: the name of the format, for messages.
     """
 
-    def __init__(self, config: FormatConfig, name: str) -> None:
+    def __init__(self, config: ModuleConfig, name: str) -> None:
         self.name = name
 
     def read(self, source: Path, folder: Path, say: Say) -> None:
