@@ -259,3 +259,17 @@ def test_output_matrices_that_the_original_leaves_untied_are_said(tmp_path: Path
     write(tmp_path, SHAPES["bart"])
     _, said = convert(tmp_path)
     assert any("'target.lm.output_layer.weight' is not tied although" in note for note in said)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"has_residual_attention": True}, "'has_residual_attention' together with 'relative_position_embedding'"),
+        ({"rotary_position_embedding": True}, "'rotary_position_embedding' together with"),
+        ({"mask": "causal"}, "only be converted with the mask fully_visible, not causal"),
+    ],
+)
+def test_relative_positions_that_would_be_others_are_refused(options: Any, message: str, tmp_path: Path) -> None:
+    write(tmp_path, {**SHAPES["bert"], "relative_position_embedding": True, **options})
+    with pytest.raises(tp_core.TPError, match=message):
+        convert(tmp_path)

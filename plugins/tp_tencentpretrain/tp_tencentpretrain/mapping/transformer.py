@@ -28,6 +28,7 @@ def transformer_encoder(config: OriginalConfig, theirs: str, ours: str) -> Piece
         theirs: the beginning of the original's names, such as ``encoder``.
         ours: the beginning of our names.
     """
+    _check_relative(config)
     shared = bool(config["parameter_sharing"])
     layer = f"{theirs}.transformer" if shared else f"{theirs}.transformer.{{layer}}"
     own = f"{ours}.layers.0" if shared else f"{ours}.layers.{{layer}}"
@@ -54,6 +55,27 @@ def transformer_encoder(config: OriginalConfig, theirs: str, ours: str) -> Piece
     if config["mask"] not in ("fully_visible", "causal", "causal_with_prefix"):
         notes.append(f"the mask '{config['mask']}' is causal_with_prefix, as the original reads any unknown name")
     return Piece({"transformer": tree}, rules, notes)
+
+
+def _check_relative(config: OriginalConfig) -> None:
+    """Refuse what would be computed differently with relative positions.
+
+    The original's encoder has buckets for both directions under any mask, adds the positions in every layer to the
+    scores of the layer before, and rotates queries and keys as well.
+
+    Raises:
+        TPError: the config has such an option.
+    """
+    if not config["relative_position_embedding"]:
+        return
+    for key in ("has_residual_attention", "rotary_position_embedding"):
+        if config[key]:
+            raise TPError(f"{config.where}: '{key}' together with 'relative_position_embedding' cannot be converted")
+    if config["mask"] != "fully_visible":
+        raise TPError(
+            f"{config.where}: an encoder with 'relative_position_embedding' can only be converted with the mask "
+            f"fully_visible, not {config['mask']}"
+        )
 
 
 def transformer_decoder(config: OriginalConfig) -> Piece:

@@ -55,7 +55,7 @@ def _single(model: Tree) -> dict[str, Any]:
         config["tgt_embedding"] = target.pop("embedding")
         config |= target
         config["share_embedding"] = bool(model.get("share_embeddings"))
-        if config.get("layernorm") == "rms" and "rmsnorm" in decoder[1]["norm"] and not decoder[1]["layers"]:
+        if config.get("layernorm") == "rms" and "rmsnorm" in decoder[1]["norm"]:
             config["layernorm"] = "t5"  # whose norm after the last layer is of the same kind
     return config
 
