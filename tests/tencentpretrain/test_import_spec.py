@@ -333,3 +333,9 @@ def test_the_tags_of_ner_are_in_the_spec(tmp_path: Path) -> None:
 def test_fine_tunings_that_cannot_be_imported(options: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(TPError, match=message):
         imported(tmp_path, BERT_BASE, *options.split())
+
+
+def test_a_language_model_frames_texts_with_the_tokens_of_bert(tmp_path: Path) -> None:
+    tree, _ = imported(tmp_path, SHAPES["gpt2"], "--vocab_path", "vocab.txt", "--data_processor", "lm")
+    tokenizer = tree["data"]["tokenizer"]["wordpiece"]
+    assert (tokenizer["bos_token"], tokenizer["eos_token"]) == ("[CLS]", "[SEP]")

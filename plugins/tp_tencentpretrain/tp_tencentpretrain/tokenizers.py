@@ -42,6 +42,12 @@ def special_tokens(path: str | None) -> dict[str, str]:
         raise TPError(f"{path}: this is no special_tokens_map.json: {error}") from None
 
 
+def framing(special: dict[str, str]) -> dict[str, str]:
+    """The tokens at the begin and the end of a text of a language model: the original takes those of all texts."""
+    roles = {"bos_token": "cls_token", "eos_token": "sep_token"}
+    return {ours: special[theirs] for ours, theirs in roles.items() if theirs in special}
+
+
 class TokenizerFiles:
     """The files of one side's tokenizer.
 
@@ -87,7 +93,7 @@ class TokenizerFiles:
         if self.name == "bpe":
             copied["merges"] = self._copied(folder, inside, self.merges, 1)
             return {"bpe": {**copied, **self._known(Path(folder, copied["vocab"]))}}
-        options: dict[str, Any] = {**copied, **self.special}
+        options: dict[str, Any] = {**copied, **self.special, **framing(self.special)}
         if self.name == "bert":
             options |= {"lowercase": not self.cased, "max_word_length": 200}
         return {_LINES[self.name]: options}

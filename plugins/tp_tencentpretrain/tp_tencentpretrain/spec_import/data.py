@@ -10,11 +10,22 @@ from tp_core.errors import TPError
 from tp_tencentpretrain.original.config import OriginalConfig
 from tp_tencentpretrain.processors import PROCESSORS, picture_options
 from tp_tencentpretrain.spec_import.tasks import LENGTH, SCRIPTS, TOKENIZERS, Task
+from tp_tencentpretrain.tokenizers import SPECIAL, framing
 
 _LINES = {"bert": "wordpiece", "char": "char", "space": "space"}
 
 #: Processors that mask tokens, and those with a decoder's side.
 _MASKING, _PAIRS = ("bert", "mlm", "cls_mlm"), ("mt", "t5", "bart", "gsg")
+
+
+#: Processors whose texts have a token at their begin and their end.
+_LANGUAGE_MODELS = ("lm", "llm_pretrain", "llm_sft")
+
+
+def _framed(tokenizer: dict[str, Any]) -> dict[str, Any]:
+    """A tokenizer of lines with the original's tokens at the begin and the end of a text."""
+    ((name, options),) = tokenizer.items()
+    return {name: {**options, **framing(SPECIAL)}} if name in _LINES.values() else tokenizer
 
 
 class DataPart:
@@ -34,7 +45,7 @@ class DataPart:
             own = TOKENIZERS.get(str(SCRIPTS.get(str(script))))
             tokenizer = _tokenizer({**given, "tokenizer": own} if own else given, side)
             if tokenizer is not None:
-                self.tree[key] = tokenizer
+                self.tree[key] = _framed(tokenizer) if task is None and name in _LANGUAGE_MODELS else tokenizer
         if task is not None:
             self._task(given, task)
             return
