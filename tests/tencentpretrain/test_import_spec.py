@@ -65,7 +65,7 @@ def test_a_spec_is_short(tmp_path: Path) -> None:
     assert notes == []
     assert tree == {
         "extends": "bert-base",
-        "model": {"norm": "unbiased_layernorm", "embedding": ["word", "pos", {"seg": {"padding_segment": True}}]},
+        "model": {"norm": "unbiased_layernorm", "embedding": ["word", "pos", "padded_segments"]},
         "data": {
             "tokenizer": {"wordpiece": {"vocab": "vocab.txt"}},
             "processor": {"bert": {"max_length": 64, "whole_word": True}},
@@ -270,7 +270,7 @@ def test_the_command_writes_a_file_once(tmp_path: Path) -> None:
     assert "lr: 0.0003" in before
     result = CliRunner().invoke(cli, command)
     assert result.exit_code == 2
-    assert "exists already; --overwrite replaces it" in result.output
+    assert "the file exists; --overwrite replaces it" in result.output
     assert (tmp_path / "spec.yaml").read_text() == before
     assert CliRunner().invoke(cli, [*command, "--overwrite"]).exit_code == 0
     printed = CliRunner().invoke(cli, command[:2])

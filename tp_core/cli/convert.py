@@ -13,15 +13,15 @@ from tp_core.cli.verify import verify_option
 
 _DEFAULT = "huggingface"
 
+#: Key of the options of the named formats in the context of a call.
+_OPTIONS = "tp.format_options"
+
 
 class ConvertCommand(click.Command):
     """A command with the options of the formats that its arguments name, or of the default format."""
 
-    #: The options of the formats that the arguments name, which the last call has found.
-    _added: list[click.Parameter] = []
-
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        return [*super().get_params(ctx), *self._added]
+        return [*super().get_params(ctx), *ctx.meta.get(_OPTIONS, ())]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         from tp_core import discovery
@@ -32,7 +32,7 @@ class ConvertCommand(click.Command):
         known = discovery.index().names("format")
         chosen = dict.fromkeys(each for each in named or [_DEFAULT] if each in known)
         found = {option.name: option for name in chosen for option in parameters(format_options(name))}
-        self._added = list(found.values())
+        ctx.meta[_OPTIONS] = list(found.values())
         return super().parse_args(ctx, ["--help"] if "--help" in args else args)  # --from takes two values
 
 

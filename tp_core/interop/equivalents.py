@@ -15,6 +15,7 @@ from tp_core.interop.tensors import Tensors
 from tp_core.model import meta_model
 from tp_core.options.base import Equivalent
 from tp_core.options.choice import Chosen, slots_of
+from tp_core.spec.choices.part_names import key_of
 from tp_core.spec.schema import ModelSpec, Spec
 from tp_core.spec.sections.embedding import EmbeddingSpec
 
@@ -36,14 +37,14 @@ class Place(NamedTuple):
 def places(spec: Spec) -> dict[str, Place]:
     """The modules of a spec that have equivalents, by their paths.
 
-    A module that no other toolkit has begins with its first equivalent.
+    A module that no other toolkit has begins with its first equivalent, which is another module or not quite the same.
     """
     found: dict[str, Place] = {}
 
     def note(path: str, chosen: Chosen[Any]) -> None:
         equivalents = tuple(chosen.config.equivalents())
         if equivalents:
-            found[path] = Place(equivalents, 0 if equivalents[0].difference else -1)
+            found[path] = Place(equivalents, 0 if equivalents[0].name or equivalents[0].difference else -1)
 
     _tree(spec.model, note)
     return found
@@ -77,7 +78,8 @@ def _tree(model: ModelSpec, pick: Pick) -> dict[str, Any]:
 
     def module(path: str, chosen: Chosen[Any], options_at: str) -> dict[str, Any]:
         other = pick(path, chosen)
-        name, config = (chosen.written, chosen.config) if other is None else (other.name, other.config)
+        name = chosen.written if other is None else other.name or chosen.written
+        config = chosen.config if other is None else other.config
         options = config.model_dump(mode="json")
         for option in slots_of(type(config)):
             value = getattr(config, option)
@@ -126,7 +128,7 @@ def convert_weights(tensors: Tensors, own: Spec, other: Spec) -> None:
         own: the spec of the model.
         other: the spec with equivalents of some modules.
     """
-    for name, module, equivalent in _changed(own, other):
+    for name, module, theirs, equivalent in _changed(own, other):
         before = {part: f"{name}.{part}" for part in _weights(module) if f"{name}.{part}" in tensors.shapes}
         if not before:
             continue
@@ -135,7 +137,7 @@ def convert_weights(tensors: Tensors, own: Spec, other: Spec) -> None:
         for whole in before.values():
             tensors.remove(whole)
         for part, weight in _weights(equivalent).items():
-            tensors.add(f"{name}.{part}", tuple(weight.shape), dtype, _reader(module, equivalent, read, part))
+            tensors.add(f"{theirs}.{part}", tuple(weight.shape), dtype, _reader(module, equivalent, read, part))
 
 
 def _reader(
@@ -148,16 +150,33 @@ def _weights(module: nn.Module) -> dict[str, Tensor]:
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
-def _changed(own: Spec, other: Spec) -> Iterator[tuple[str, nn.Module, nn.Module]]:
-    """The modules that have other weights in the other model, with their equivalents there."""
-    theirs = dict(meta_model(other).named_modules())
+def _changed(own: Spec, other: Spec) -> Iterator[tuple[str, nn.Module, str, nn.Module]]:
+    """The modules that have other weights in the other model: name and module in both models."""
+    theirs, renamed = dict(meta_model(other).named_modules()), _renamed(own.model, other.model)
     for name, module in meta_model(own).named_modules():
-        if not hasattr(module, "weights_for") or name not in theirs:
+        there = renamed.get(name, name)
+        if not hasattr(module, "weights_for") or there not in theirs:
             continue
-        before, after = _weights(module), _weights(theirs[name])
+        before, after = _weights(module), _weights(theirs[there])
         same = {part: weight.shape for part, weight in before.items()} == {p: w.shape for p, w in after.items()}
-        if type(module) is not type(theirs[name]) or not same:
-            yield name, module, theirs[name]
+        if type(module) is not type(theirs[there]) or not same:
+            yield name, module, there, theirs[there]
+
+
+def _renamed(own: ModelSpec, other: ModelSpec) -> dict[str, str]:
+    """The names of modules in a model → those of their equivalents. Only modules of embeddings are called by name."""
+    components = {
+        f"streams.{key_of(name)}.embedding" if name else "embedding": (stream.embedding, other.streams[name].embedding)
+        for name, stream in own.streams.items()
+        if not stream.same_as
+    }
+    if own.target_embedding is not None and other.target_embedding is not None:
+        components["target_embedding"] = (own.target_embedding, other.target_embedding)
+    return {
+        f"{component}.parts.{key_of(ours.name)}": f"{component}.parts.{key_of(theirs.name)}"
+        for component, both in components.items()
+        for ours, theirs in zip(*(each.modules for each in both))
+    }
 
 
 def read_all(tensors: Tensors) -> dict[str, Tensor]:

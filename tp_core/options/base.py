@@ -77,13 +77,13 @@ class Equivalent(NamedTuple):
     """Another module with the same result, for toolkits that lack the first one (:meth:`ModuleConfig.equivalents`).
 
     Attributes:
-        name: name of the module, as in a spec.
         config: its options.
+        name: name of the module, as in a spec; empty for the same module with other options.
         difference: the reason for a small difference of the results, as a part of a sentence; empty if they are equal.
     """
 
-    name: str
     config: "ModuleConfig"
+    name: str = ""
     difference: str = ""
 
 

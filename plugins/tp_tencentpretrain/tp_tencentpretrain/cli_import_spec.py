@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from tp_core.cli.output import new_file, shown_output, whole_file
 from tp_core.cli.records import say
 from tp_core.cli.usage import examples
-from tp_core.terminal import tell
 
 
 @click.command(
@@ -20,24 +20,20 @@ from tp_core.terminal import tell
     ),
 )
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="File to write; default: the terminal.")
+@click.option("--output", default="-", show_default=True, help="File to write; - for the standard output.")
 @click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @click.argument("options", nargs=-1, metavar="[-- THE ORIGINAL'S OPTIONS]")
-def import_spec(config: Path, output: Path | None, overwrite: bool, options: tuple[str, ...]) -> None:
+def import_spec(config: Path, output: str, overwrite: bool, options: tuple[str, ...]) -> None:
     """Write a spec for CONFIG, a model's config of TencentPretrain or UER, and a command line of its scripts.
 
     Options of preprocess.py and pretrain.py may stand together. Options without a counterpart are named.
     """
-    from tp_core.errors import TPError
     from tp_tencentpretrain.spec_import.build import import_spec as run
 
-    if output is not None and output.exists() and not overwrite:
-        raise TPError(f"{output} exists already; --overwrite replaces it")
+    path = new_file(output, overwrite)
     found = run(config, options)
     for note in found.notes:
         say(note)
-    if output is None:
-        tell(found.text().rstrip("\n"))
-        return
-    output.write_text(found.text(), encoding="utf-8")
-    say(f"the spec is in {output}")
+    with whole_file(path, "w") as file:
+        file.write(found.text())
+    say(f"the spec is in {shown_output(path)}")

@@ -24,7 +24,7 @@ class LearnedPositionConfig(EmbeddingConfig):
         """The same positions with, or without, two rows of the table before them."""
         if self.offset not in (0, 2):
             return []
-        return [Equivalent("pos", self.model_copy(update={"offset": 2 - self.offset}))]
+        return [Equivalent(self.model_copy(update={"offset": 2 - self.offset}))]
 
     def length_limit(self) -> int | None:
         return self.max_length

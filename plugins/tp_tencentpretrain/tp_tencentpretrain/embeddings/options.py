@@ -1,14 +1,17 @@
 """Options of the original's weights of segments. Torch-free."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from pydantic import Field
 
+from tp_core.options.base import Equivalent
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
 from tp_core.options.marks import TrainingOnly
 from tp_core.options.ports import TOKEN_TYPE_IDS, Port
+from tp_text.embeddings.segment_options import SegmentConfig
 
 
 class SegmentWeightsConfig(EmbeddingConfig):
@@ -24,10 +27,20 @@ class SegmentWeightsConfig(EmbeddingConfig):
         return {TOKEN_TYPE_IDS: FieldSpec()}
 
 
-class UnusedSegmentsConfig(EmbeddingConfig):
-    """A segment embedding of TencentPretrain whose first row, that of padding, is added at all positions (ChID)."""
+class PaddedSegmentsConfig(EmbeddingConfig):
+    """Segments of TencentPretrain: a vector for padding, and one for each of two texts."""
 
-    implementation: ClassVar[str] = "tp_tencentpretrain.embeddings.unused_segments:UnusedSegments"
+    implementation: ClassVar[str] = "tp_tencentpretrain.embeddings.padded_segments:PaddedSegments"
     makes_sequence: ClassVar[bool] = False
 
+    unused: bool = Field(False, description="add the vector of padding at all positions, as in models of ChID")
     init_std: TrainingOnly[float] = Field(0.02, gt=0)
+
+    def equivalents(self) -> Iterable[Equivalent]:
+        """The same segments without a vector for padding, which no real position sees in attention."""
+        if self.unused:
+            return []
+        return [Equivalent(SegmentConfig(embedding_size=self.embedding_size, init_std=self.init_std), "seg")]
+
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {} if self.unused else {TOKEN_TYPE_IDS: FieldSpec(high=2)}

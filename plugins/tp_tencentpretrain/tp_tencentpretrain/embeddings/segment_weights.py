@@ -7,6 +7,7 @@ from dataclasses import replace
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.options.context import BuildContext
 from tp_tencentpretrain.embeddings.options import SegmentWeightsConfig
+from tp_tencentpretrain.embeddings.segments import segments
 
 
 class SegmentWeights(Embedding):
@@ -18,6 +19,4 @@ class SegmentWeights(Embedding):
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         """Set the weights from ``token_type_ids`` (batch, length), which begin with 0 here."""
         assert sequence is not None  # the spec's checks reject the module in first place
-        published = sequence.published.get("token_type_ids")
-        ids = inputs["token_type_ids"] if published is None else published
-        return replace(sequence, mean_weights=ids + 1)
+        return replace(sequence, mean_weights=segments(inputs, sequence))

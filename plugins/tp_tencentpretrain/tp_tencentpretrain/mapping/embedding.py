@@ -82,10 +82,8 @@ def _patch_pos(config: OriginalConfig, theirs: str, ours: str) -> Made:
 
 
 def _seg(config: OriginalConfig, theirs: str, ours: str) -> Made:
-    if config.unused_segments:
-        return "unused_segments", [Same(f"{theirs}.embedding.weight", f"{ours}.unused_segments.table.weight")]
-    tree = {"seg": {"num_segments": 2, "padding_segment": True}}
-    return tree, [Same(f"{theirs}.embedding.weight", f"{ours}.seg.table.weight")]
+    tree = {"padded_segments": {"unused": True} if config.unused_segments else {}}
+    return tree, [Same(f"{theirs}.embedding.weight", f"{ours}.padded_segments.table.weight")]
 
 
 def _sinusoidal(config: OriginalConfig, theirs: str, ours: str) -> Made:

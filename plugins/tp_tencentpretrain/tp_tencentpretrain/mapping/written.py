@@ -13,9 +13,9 @@ Tree = Mapping[str, Any]
 
 #: Our names of embeddings → the original's.
 _EMBEDDINGS = {
-    **{name: name for name in ("word", "pos", "seg", "patch", "masked_patch", "word_patch", "speech")},
+    **{name: name for name in ("word", "pos", "patch", "masked_patch", "word_patch", "speech")},
     "patch_pos": "pos",
-    "unused_segments": "seg",
+    "padded_segments": "seg",
     "sinusoidal": "sinusoidalpos",
 }
 

@@ -61,7 +61,8 @@ def _possible(model: Mapping[str, Any], names: list[str]) -> tuple[str, ...]:
         return ("multi_task",)
     if names == ["choice"]:
         modules = model.get("embedding", {}).get("modules", [])
-        return ("chid",) if any("unused_segments" in each for each in modules) else ("c3",)
+        unused = any(options.get("unused") for each in modules for options in each.values())
+        return ("chid",) if unused else ("c3",)
     return _TASKS.get(names[0], ()) if len(names) == 1 else ()
 
 

@@ -21,7 +21,7 @@ class UnbiasedLayerNormConfig(NormConfig):
     def equivalents(self) -> Iterable[Equivalent]:
         """Layer norms with weights that contain the factor between the deviations; BART and others fix epsilon."""
         difference = "epsilon is added to the variance, and not to the deviation"
-        return [Equivalent("layernorm", LayerNormConfig(eps=eps), difference) for eps in (1e-12, 1e-5)]
+        return [Equivalent(LayerNormConfig(eps=eps), "layernorm", difference) for eps in (1e-12, 1e-5)]
 
 
 class UnbiasedLayerNormTwiceConfig(NormConfig):

@@ -83,7 +83,8 @@ def _outline(model: Mapping[str, Any]) -> Any:
     ((encoder, options),) = model.get("encoder", {"": {}}).items()
     modules = [next(iter(module)) for module in model["embedding"]["modules"]]
     sizes = [options.get(key) for key in ("hidden_size", "num_layers", "num_heads")]
-    return modules, encoder, sizes, bool(model.get("decoder"))
+    # Segments and norms of the original have other names than those of presets.
+    return modules[0], len(modules), encoder, sizes, bool(model.get("decoder"))
 
 
 def _hoisted(model: Mapping[str, Any], over: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

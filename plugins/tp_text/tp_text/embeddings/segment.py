@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import torch
-from torch import Tensor, nn
-
 from tp_core.interfaces import Embedding, Inputs, Sequence
 from tp_core.modules.layers import linear
 from tp_core.options.context import BuildContext
@@ -19,12 +14,7 @@ class Segment(Embedding):
     def __init__(self, config: SegmentConfig, context: BuildContext) -> None:
         super().__init__()
         size = config.embedding_size or context.embedding_size
-        self.padding = config.padding_segment
-        self.table = linear.Embedding(config.num_segments + self.padding, size, std=config.init_std)
-
-    def weights_for(self, other: nn.Module, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The table of a module without a segment for padding."""
-        return {"table.weight": weights["table.weight"][1:]}
+        self.table = linear.Embedding(config.num_segments, size, std=config.init_std)
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
         """Add the vectors of ``token_type_ids`` (batch, length), values in [0, num_segments).
@@ -33,8 +23,5 @@ class Segment(Embedding):
         if the sequence holds more than the words, for example words and image patches.
         """
         assert sequence is not None  # the spec's checks reject a segment embedding in first place
-        published = sequence.published.get("token_type_ids")
-        ids = inputs["token_type_ids"] if published is None else published
-        if self.padding:
-            ids = ids + 1 if sequence.mask is None else torch.where(sequence.mask, ids + 1, 0)
-        return sequence.with_states(sequence.states + self.table(ids))
+        ids = sequence.published.get("token_type_ids")
+        return sequence.with_states(sequence.states + self.table(inputs["token_type_ids"] if ids is None else ids))

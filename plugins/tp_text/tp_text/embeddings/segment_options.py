@@ -1,11 +1,10 @@
 """Options of the segment embedding. Torch-free."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
 
-from tp_core.options.base import Equivalent
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
@@ -24,16 +23,7 @@ class SegmentConfig(EmbeddingConfig):
     makes_sequence: ClassVar[bool] = False
 
     num_segments: ModelSize[int] = Field(2, gt=0)
-    padding_segment: bool = Field(
-        False, description="a further vector, the first of the table, for padding (TencentPretrain)"
-    )
     init_std: TrainingOnly[float] = Field(0.02, gt=0)
-
-    def equivalents(self) -> Iterable[Equivalent]:
-        """The same segments without a vector for padding, which no real position sees in attention."""
-        if not self.padding_segment:
-            return []
-        return [Equivalent("seg", self.model_copy(update={"padding_segment": False}))]
 
     def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return {TOKEN_TYPE_IDS: FieldSpec(high=self.num_segments, option="num_segments")}

@@ -41,8 +41,7 @@ class PatchConfig(GridOptions, EmbeddingConfig):
         """The same patches with a bias, which is zero."""
         if self.bias:
             return []
-        name = "masked_patch" if hasattr(self, "mask_token") else "patch"
-        return [Equivalent(name, self.model_copy(update={"bias": True}))]
+        return [Equivalent(self.model_copy(update={"bias": True}))]
 
     def grid(self) -> GridFacts:
         leading = int(self.class_token) + int(self.distillation_token)
