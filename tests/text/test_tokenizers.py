@@ -23,7 +23,7 @@ from tests.text.vocabularies import (
     tokenizer_json,
     wordpieces,
 )
-from tp_core.errors import DataError
+from tp_core.errors import DataError, TPError
 from tp_core.options.context import DataContext
 from tp_core.options.tokenizer import TokenizerConfig
 from tp_text.tokenizers.byte_pair_options import BytePairConfig
@@ -188,6 +188,40 @@ def test_sentencepiece_gives_the_ids_of_its_library_and_finds_special_pieces(tmp
     assert (renamed.special["pad"], renamed.special["bos"]) == (2, 3)
 
 
+def test_the_layout_of_fairseq_moves_all_pieces_by_one(tmp_path: Path) -> None:
+    import sentencepiece
+
+    path = sentencepiece_model(tmp_path / "m.model")
+    library = sentencepiece.SentencePieceProcessor(model_file=path)
+    tokenizer = SentencePieceConfig(model=path, layout="fairseq", cls_token="<s>", sep_token="</s>").build(DATA)
+    # XLM-R: <s> 0, <pad> 1, </s> 2, <unk> 3, then the pieces from the model's fourth on, then <mask>.
+    expected = [[3 if number == 0 else number + 1 for number in library.encode(text)] for text in TEXTS]
+    assert tokenizer.encode_batch(TEXTS) == expected
+    assert tokenizer.vocab_size == library.vocab_size() + 2
+    roles = {"cls": 0, "bos": 0, "pad": 1, "sep": 2, "eos": 2, "unk": 3, "mask": library.vocab_size() + 1}
+    assert tokenizer.special == roles
+    assert tokenizer.decode(tokenizer.encode_batch(["stone rail"])[0]) == "stone rail"
+    kept = SentencePieceConfig(**tokenizer.save(tmp_path)).build(DataContext(base=str(tmp_path)))
+    assert kept.encode_batch(TEXTS) == expected
+
+
+def test_ids_come_from_a_vocabulary_or_from_a_layout(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="vocab and layout both give the ids"):
+        SentencePieceConfig(model="m.model", vocab="v.json", layout="fairseq")
+    path = sentencepiece_model(tmp_path / "m.model", unk_id=3, pad_id=0)
+    with pytest.raises(TPError, match="layout: fairseq needs a model that begins with <unk>, <s> and </s>"):
+        SentencePieceConfig(model=path, layout="fairseq").build(DATA)
+
+
+def test_the_number_of_separators_of_a_pair_may_be_given(tmp_path: Path) -> None:
+    files = byte_pair_files(tmp_path, ["<s>", "</s>", "<pad>"])
+    roberta = {"cls_token": "<s>", "sep_token": "</s>", "pad_token": "<pad>"}
+    usual = BytePairConfig(**files, **roberta).build(DATA)
+    one = BytePairConfig(**files, **roberta, pair_separators=1).build(DATA)
+    two = WordPieceConfig(vocab=lines(tmp_path / "v.txt", [*BERT, "a"]), pair_separators=2).build(DATA)
+    assert (usual.pair_separators, one.pair_separators, two.pair_separators) == (2, 1, 2)
+
+
 def test_char_makes_every_character_a_token_and_space_every_word(tmp_path: Path) -> None:
     vocab = lines(tmp_path / "v.txt", [*BERT, " ", "a", "天", "ab", "天a"])
     characters, words = CharacterConfig(vocab=vocab).build(DATA), SpaceConfig(vocab=vocab).build(DATA)
@@ -271,6 +305,7 @@ def test_options_vocabularies_and_commands_need_no_torch_and_a_word_piece_vocabu
 import sys
 import tp_text.cli
 assert not [m for m in sys.modules if m.startswith("tp_text.tokenizers")]
+from tp_core.errors import TPError
 from tp_core.options.context import DataContext
 from tp_text.tokenizers.byte_pair_options import BytePairConfig
 from tp_text.tokenizers.huggingface_options import HuggingFaceConfig
@@ -288,6 +323,7 @@ def test_forked_children_encode_without_a_warning_and_leave_the_environment_alon
     vocab = lines(tmp_path / "v.txt", [*BERT, "a"])
     code = f"""
 import os
+from tp_core.errors import TPError
 from tp_core.options.context import DataContext
 from tp_text.tokenizers.line_vocabulary_options import WordPieceConfig
 tokenizer = WordPieceConfig(vocab={vocab!r}).build(DataContext())

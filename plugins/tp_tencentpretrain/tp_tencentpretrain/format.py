@@ -10,11 +10,17 @@ from tp_core.errors import CheckpointError, TPError
 from tp_core.interfaces.format import Format, Say
 from tp_tencentpretrain.format_options import TencentPretrainFormatConfig
 from tp_tencentpretrain.original.config import read_original
-from tp_tencentpretrain.processors import columns, processor, task_processor, write_tags
-from tp_tencentpretrain.tokenizers import TokenizerFiles, special_tokens, vocabulary_size, write_vocabularies
+from tp_tencentpretrain.processors import TOKENIZERS, columns, processor, task_processor, write_tags
+from tp_tencentpretrain.tokenizers import (
+    TokenizerFiles,
+    copied,
+    special_tokens,
+    vocabulary_size,
+    write_vocabularies,
+)
 
-_FLAGS = ("--vocab", "--merges", "--spm-model")
-_TARGET_FLAGS = ("--target-vocab", "--target-merges", "--target-spm-model")
+_FLAGS = ("--tokenizer", "--vocab", "--merges", "--spm-model")
+_TARGET_FLAGS = ("--target-tokenizer", "--target-vocab", "--target-merges", "--target-spm-model")
 
 
 class TencentPretrain(Format):
@@ -42,12 +48,14 @@ class TencentPretrain(Format):
         task = task_of(checkpoint, self.config.task)
         found = converted(original, checkpoint, task)
         checkpoint.drop_mirrors(found.mirrors)
-        tokenizer, target_tokenizer = self._tokenizers(folder, task)
+        tokenizer, target_tokenizer = self._tokenizers(task)
         for key, tree, files in (
             ("vocab_size", tokenizer, self.config.vocab or self.config.spm_model),
             ("target_vocab_size", target_tokenizer, self.config.target_vocab or self.config.target_spm_model),
         ):
-            self._check_vocabulary(found.model, key, tree, str(files), folder)
+            self._check_vocabulary(found.model, key, tree, str(files))
+        tokenizer = tokenizer and copied(tokenizer, folder, "tokenizer")
+        target_tokenizer = target_tokenizer and copied(target_tokenizer, folder, "target_tokenizer")
         chosen = None
         if tokenizer or not _reads_words(found.model):
             chosen = processor(original) if task is None else task_processor(task, self.config.labels)
@@ -118,12 +126,10 @@ class TencentPretrain(Format):
         for note in write_vocabularies(spec, folder):
             say(note)
 
-    def _check_vocabulary(
-        self, model: dict[str, Any], key: str, tokenizer: dict[str, Any] | None, file: str, folder: Path
-    ) -> None:
+    def _check_vocabulary(self, model: dict[str, Any], key: str, tokenizer: dict[str, Any] | None, file: str) -> None:
         """Compare a vocabulary with the checkpoint's, whose size is changed if the user allows it."""
         rows = model.get(key) or model.get("vocab_size")
-        size = None if tokenizer is None else vocabulary_size(tokenizer, folder)
+        size = None if tokenizer is None else vocabulary_size(tokenizer)
         if size is None or rows is None or size == rows:
             return
         if not self.config.resize_vocabulary:
@@ -142,11 +148,11 @@ class TencentPretrain(Format):
             raise TPError(f"{source}: a checkpoint of the original has no config in it; name it with --config")
         return beside
 
-    def _tokenizers(self, folder: Path, task: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-        """The tokenizers of both sides as in a spec, with their files in a folder."""
+    def _tokenizers(self, task: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        """The tokenizers of both sides as in a spec, with the paths of the user's files."""
         own, special = self.config, special_tokens(self.config.special_tokens)
         # The scripts of these tasks do not read --tokenizer.
-        usual = {"ner": "space", "cmrc": "char", "chid": "char"}.get(str(task)) if own.vocab else None
+        usual = TOKENIZERS.get(str(task)) if own.vocab else None
         source = TokenizerFiles(
             own.tokenizer or usual, own.vocab, own.merges, own.spm_model, own.cased, special, _FLAGS
         )
@@ -159,7 +165,9 @@ class TencentPretrain(Format):
             special,
             _TARGET_FLAGS,
         )
-        return source.tree(folder, "tokenizer"), target.tree(folder, "target_tokenizer")
+        source.check()
+        target.check()
+        return source.tree(framed=True), target.tree(framed=True)
 
 
 def _reads_words(model: dict[str, Any]) -> bool:

@@ -13,6 +13,18 @@ from tp_tencentpretrain.original.config import OriginalConfig
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
 
+#: All data processors of the original.
+DATA_PROCESSORS = (
+    *("bert", "lm", "mlm", "bilm", "albert", "mt", "t5", "cls", "prefixlm", "gsg", "bart", "cls_mlm"),
+    *("vit", "vilt", "clip", "s2t", "beit", "dalle", "llm_pretrain", "llm_sft"),
+)
+
+#: Tasks whose scripts have one tokenizer, whatever --tokenizer says.
+TOKENIZERS = {"ner": "space", "cmrc": "char", "chid": "char"}
+
+#: Conversations without words around the turns.
+_PLAIN = {f"{role}_{end}": "" for role in ("user", "assistant") for end in ("prefix", "suffix")}
+
 #: The original's names → ours, with the options that make the same instances.
 PROCESSORS: dict[str, dict[str, Any]] = {
     "bert": {"bert": {}},
@@ -20,7 +32,7 @@ PROCESSORS: dict[str, dict[str, Any]] = {
     "mlm": {"mlm": {}},
     "lm": {"lm": {}},
     "llm_pretrain": {"lm": {}},
-    "llm_sft": {"sft": {}},
+    "llm_sft": {"sft": _PLAIN},
     "bilm": {"bilm": {}},
     "prefixlm": {"prefixlm": {}},
     "mt": {"mt": {}},
@@ -32,7 +44,8 @@ PROCESSORS: dict[str, dict[str, Any]] = {
     "vit": {"image": {}},
     "vilt": {"image_text": {}},
     "clip": {"image_text_pair": {}},
-    "s2t": {"speech_text": {}},
+    "s2t": {"speech_text": {"start": "cls", "end": "sep"}},
+    "dalle": {"image_text_lm": {"direction": "text_to_image"}},
 }
 
 
@@ -46,28 +59,49 @@ def picture_options(config: OriginalConfig) -> dict[str, Any]:
     return {"resize": "stretch", "mean": _MEAN if normal else [0.0], "std": _STD if normal else [1.0]}
 
 
+def speech_options(config: OriginalConfig) -> dict[str, Any]:
+    """The options of a processor of recordings: the number of filter banks, and their normalisation."""
+    steps = config["audio_preprocess"] or ("normalize_means", "normalize_vars", "ceptral_normalize")
+    normal = "mean_variance" if "normalize_vars" in steps else "mean"
+    if "ceptral_normalize" not in steps or "normalize_means" not in steps:
+        normal = "none"
+    rate = config["sampling_rate"]
+    return {
+        "num_mel_bins": config["audio_feature_size"],
+        "normalize": normal,
+        **({"sampling_rate": rate} if rate else {}),
+    }
+
+
+_PICTURES = {"image", "image_text", "image_text_pair", "image_text_lm"}
+
+
 def processor(config: OriginalConfig) -> dict[str, Any] | None:
     """The processor of a converted model, as in a spec; None if the config names none that we have."""
     found = PROCESSORS.get(str(config["data_processor"]))
-    if found is None or not set(found) & {"image", "image_text", "image_text_pair"}:
-        return found
-    return {name: {**options, **picture_options(config)} for name, options in found.items()}
+    if found is None:
+        return None
+    ((name, options),) = found.items()
+    if name in _PICTURES:
+        return {name: {**options, **picture_options(config)}}
+    return {name: {**options, **speech_options(config)}} if name == "speech_text" else found
 
 
-def task_processor(task: str, labels: str | None) -> dict[str, Any]:
+def task_processor(task: str, labels: str | None, flag: str = "--labels") -> dict[str, Any]:
     """The processor of a fine-tuned model, as in a spec, with the frames of the original's script.
 
     Args:
         task: the task.
         labels: the label2id.json of ``ner``.
+        flag: the option that names it, for messages.
 
     Raises:
         TPError: the file cannot be read, or is needed and not given.
     """
     if task == "ner":
-        return {"token_cls": {"labels": _tags(labels), "special_tokens": False, "split_spaces": True}}
+        return {"token_cls": {"labels": _tags(labels, flag), "special_tokens": False, "split_spaces": True}}
     if labels is not None:
-        raise TPError(f"--labels is for models of ner, not of {task}")
+        raise TPError(f"{flag} is for models of ner, not of {task}")
     return _OF_TASKS[task]
 
 
@@ -87,10 +121,10 @@ _OF_TASKS: dict[str, dict[str, Any]] = {
 }
 
 
-def _tags(path: str | None) -> dict[str, int]:
+def _tags(path: str | None, flag: str) -> dict[str, int]:
     """The numbers of tags, with that of padding, which the original adds."""
     if path is None:
-        raise TPError("a model for ner has no names of its tags; give its label2id.json with --labels")
+        raise TPError(f"a model for ner has no names of its tags; give its label2id.json with {flag}")
     try:
         found = {str(tag): int(number) for tag, number in dict(read_json(Path(path))).items()}
     except (OSError, ValueError, TypeError) as error:

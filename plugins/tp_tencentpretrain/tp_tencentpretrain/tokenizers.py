@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,19 @@ SPECIAL = {
     "mask_token": "[MASK]",
 }
 
+#: Those of SentencePiece models, for which users of the original name another special_tokens_map.json.
+_OF_PIECES = {
+    "pad_token": "<pad>",
+    "unk_token": "<unk>",
+    "cls_token": "<s>",
+    "sep_token": "</s>",
+    "mask_token": "<mask>",
+}
+
 _LINES = {"bert": "wordpiece", "char": "char", "space": "space"}
+
+#: Options of a tokenizer that name files.
+_FILES = ("vocab", "merges", "model")
 
 
 def special_tokens(path: str | None) -> dict[str, str]:
@@ -42,97 +56,121 @@ def special_tokens(path: str | None) -> dict[str, str]:
         raise TPError(f"{path}: this is no special_tokens_map.json: {error}") from None
 
 
-def framing(special: dict[str, str]) -> dict[str, str]:
+def framing(special: Mapping[str, str]) -> dict[str, str]:
     """The tokens at the begin and the end of a text of a language model: the original takes those of all texts."""
     roles = {"bos_token": "cls_token", "eos_token": "sep_token"}
     return {ours: special[theirs] for ours, theirs in roles.items() if theirs in special}
 
 
+@dataclass(frozen=True)
 class TokenizerFiles:
     """The files of one side's tokenizer.
 
-    Args:
+    Attributes:
         name: the original's name of the tokenizer; None: the one that the files belong to.
         vocab: vocabulary file.
         merges: merges of ``bpe``.
         model: SentencePiece model.
         cased: True if texts are not lower-cased.
         special: special tokens by role.
-        flags: the command-line options of vocabulary, merges and model, for messages.
+        flags: the command-line options of the name, vocabulary, merges and model, for messages.
     """
 
-    def __init__(
-        self,
-        name: str | None,
-        vocab: str | None,
-        merges: str | None,
-        model: str | None,
-        cased: bool,
-        special: dict[str, str],
-        flags: tuple[str, str, str],
-    ) -> None:
-        self.vocab, self.merges, self.model, self.cased, self.special = vocab, merges, model, cased, special
-        self.name = name or ("bpe" if merges else "bert" if vocab or model else None)
-        self.flags = flags
-        for path in (vocab, merges, model):
+    name: str | None
+    vocab: str | None
+    merges: str | None
+    model: str | None
+    cased: bool
+    special: Mapping[str, str]
+    flags: tuple[str, str, str, str]
+
+    def check(self) -> None:
+        """Raises TPError if a file is missing."""
+        for path in (self.vocab, self.merges, self.model):
             if path is not None and not Path(path).is_file():
                 raise TPError(f"{path}: there is no such file")
 
-    def tree(self, folder: Path, inside: str) -> dict[str, Any] | None:
-        """Copy the files into ``folder/inside`` and return the tokenizer as in a spec; None if there is none.
+    def tree(self, framed: bool) -> dict[str, Any] | None:
+        """The tokenizer as in a spec, with the paths of the files; None if there is none.
+
+        Args:
+            framed: True if texts begin and end with the tokens of all texts, as those of language models do.
 
         Raises:
-            TPError: a file is missing that the tokenizer needs.
+            TPError: a file is not named that the tokenizer needs, or named and not of this tokenizer.
         """
-        if self.name is None:
+        name = self.name or ("bpe" if self.merges else "bert" if self.vocab or self.model else None)
+        if name is None:
             return None
-        (folder / inside).mkdir(parents=True, exist_ok=True)
-        if self.name == "xlmroberta" or (self.name == "bert" and self.model):
-            return self._sentence_piece(folder, inside)
-        copied = {"vocab": self._copied(folder, inside, self.vocab, 0)}
-        if self.name == "bpe":
-            copied["merges"] = self._copied(folder, inside, self.merges, 1)
-            return {"bpe": {**copied, **self._known(Path(folder, copied["vocab"]))}}
-        options: dict[str, Any] = {**copied, **self.special, **framing(self.special)}
-        if self.name == "bert":
+        pieces = name == "xlmroberta" or (name == "bert" and self.model is not None)
+        needed = ("model",) if pieces else ("vocab", "merges") if name == "bpe" else ("vocab",)
+        files: dict[str, str] = {}
+        for option, flag in zip(_FILES, self.flags[1:]):
+            path = getattr(self, option)
+            if path is None and option in needed:
+                raise TPError(f"the tokenizer {name} needs {flag}")
+            if path is not None and option not in needed and not (pieces and option == "vocab"):
+                raise TPError(f"{flag} {path}: the tokenizer {name} reads no such file; {self.flags[0]} names another")
+            files |= {option: path} if option in needed else {}
+        # The original has one separator between the texts of a pair, whatever its spelling.
+        roberta = (self.special.get("cls_token"), self.special.get("sep_token")) == ("<s>", "</s>")
+        one: dict[str, Any] = {"pair_separators": 1} if roberta or name == "xlmroberta" else {}
+        if pieces:
+            layout = {"layout": "fairseq"} if name == "xlmroberta" else {}
+            return {"sentencepiece": {**files, **layout, **one, **self._of_pieces(files["model"], bool(layout))}}
+        if name == "bpe":
+            return {"bpe": {**files, **one, **_among(self.special, _tokens(Path(files["vocab"])))}}
+        options: dict[str, Any] = {**files, **one, **self.special, **(framing(self.special) if framed else {})}
+        if name == "bert":
             options |= {"lowercase": not self.cased, "max_word_length": 200}
-        return {_LINES[self.name]: options}
+        return {_LINES[name]: options}
 
-    def _copied(self, folder: Path, inside: str, path: str | None, number: int) -> str:
-        if path is None:
-            raise TPError(f"the tokenizer {self.name} needs {self.flags[number]}")
-        place = f"{inside}/{Path(path).name}"
-        shutil.copyfile(path, folder / place)
-        return place
-
-    def _known(self, vocab: Path) -> dict[str, str]:
-        """The special tokens that a vocabulary has; the original's bpe has those of its special_tokens_map.json."""
-        from tp_text.tokenizers.files import read_vocabulary
-
-        tokens = read_vocabulary(vocab)
-        return {role: token for role, token in self.special.items() if token in tokens}
-
-    def _sentence_piece(self, folder: Path, inside: str) -> dict[str, Any]:
-        import json
-
-        from sentencepiece import SentencePieceProcessor
-
-        place = self._copied(folder, inside, self.model, 2)
-        pieces = SentencePieceProcessor(model_file=str(folder / place))
-        known = {pieces.id_to_piece(number) for number in range(pieces.get_piece_size())}
-        options: dict[str, Any] = {"model": place}
-        if self.name == "xlmroberta":
-            order = ["<s>", "<pad>", "</s>", "<unk>"]
-            order += [pieces.id_to_piece(number) for number in range(3, pieces.get_piece_size())] + ["<mask>"]
-            options["vocab"] = f"{inside}/vocab.json"
-            ids = {token: number for number, token in enumerate(order)}
-            (folder / options["vocab"]).write_text(json.dumps(ids, ensure_ascii=False), encoding="utf-8")
-            known = set(ids)
-        return {"sentencepiece": {**options, **{role: t for role, t in self.special.items() if t in known}}}
+    def _of_pieces(self, path: str, fairseq: bool) -> dict[str, str]:
+        """The special tokens that a SentencePiece model has; without the model, those of fairseq's order."""
+        known = {*_pieces(Path(path))} if Path(path).is_file() else set[str]()
+        known |= {*_OF_PIECES.values()} if fairseq else set()
+        found = _among(self.special, known)
+        return found if "cls_token" in found else _among(_OF_PIECES, known)
 
 
-def vocabulary_size(tree: dict[str, Any], folder: Path) -> int:
-    """The number of tokens of a tokenizer as in a spec, whose files are in a folder.
+def _among(special: Mapping[str, str], tokens: Collection[str]) -> dict[str, str]:
+    return {role: token for role, token in special.items() if token in tokens}
+
+
+def _tokens(path: Path) -> Collection[str]:
+    """The tokens of a vocabulary; none if there is no such file."""
+    if not path.is_file():
+        return ()
+    from tp_text.tokenizers.files import read_token_ids
+
+    return read_token_ids(path)
+
+
+def _pieces(path: Path) -> Collection[str]:
+    from tp_text.tokenizers.pipelines import sentencepiece_processor
+
+    processor = sentencepiece_processor(path)
+    return [processor.id_to_piece(number) for number in range(processor.get_piece_size())]
+
+
+def copied(tree: dict[str, Any], folder: Path, inside: str) -> dict[str, Any]:
+    """The tokenizer with its files in ``folder/inside``.
+
+    Args:
+        tree: a tokenizer as in a spec.
+        folder: the folder of a model.
+        inside: name of the folder in it.
+    """
+    ((name, options),) = tree.items()
+    (folder / inside).mkdir(parents=True, exist_ok=True)
+    files = {option: f"{inside}/{Path(options[option]).name}" for option in _FILES if option in options}
+    for option, place in files.items():
+        shutil.copyfile(options[option], folder / place)
+    return {name: {**options, **files}}
+
+
+def vocabulary_size(tree: dict[str, Any]) -> int:
+    """The number of tokens of a tokenizer as in a spec.
 
     Raises:
         TPError: a file cannot be read, or is not of this tokenizer.
@@ -140,7 +178,7 @@ def vocabulary_size(tree: dict[str, Any], folder: Path) -> int:
     ((name, options),) = tree.items()
     cls, _ = config_class("tokenizer", name, ".")
     assert issubclass(cls, TokenizerConfig)
-    return cls.model_validate(options).facts(DataContext(base=str(folder))).vocab_size
+    return cls.model_validate(options).facts(DataContext(base=".")).vocab_size
 
 
 def write_vocabularies(spec: Spec, folder: Path) -> list[str]:
@@ -153,7 +191,9 @@ def write_vocabularies(spec: Spec, folder: Path) -> list[str]:
     for side, chosen in (("", spec.data.tokenizer), ("tgt_", spec.data.target_tokenizer)):
         if chosen is None:
             continue
-        known = {ours: theirs for theirs, ours in _LINES.items()} | {"bpe": "bpe", "sentencepiece": "xlmroberta"}
+        fairseq = getattr(chosen.config, "layout", "") == "fairseq"
+        known = {ours: theirs for theirs, ours in _LINES.items()} | {"bpe": "bpe"}
+        known["sentencepiece"] = "xlmroberta" if fairseq else "bert"
         if chosen.name not in known:
             notes.append(f"the tokenizer '{chosen.name}' is not written, since the original has none like it")
             continue

@@ -79,11 +79,13 @@ def _mlm(config: OriginalConfig, words: Words) -> Piece:
 
 
 def _sp(config: OriginalConfig, words: Words) -> Piece:
+    """Whether two sentences follow each other; for a picture and a text (ViLT), whether they belong together."""
+    ours = "itm" if "word_patch" in config.names("embedding") else "sp"
     rules: list[WeightRule] = [
-        Same("target.sp.linear_1", "targets.sp.dense"),
-        Same("target.sp.linear_2", "targets.sp.classifier"),
+        Same("target.sp.linear_1", f"targets.{ours}.dense"),
+        Same("target.sp.linear_2", f"targets.{ours}.classifier"),
     ]
-    return Piece({"sp": {"dropout": 0.0}}, rules)
+    return Piece({ours: {"dropout": 0.0}}, rules)
 
 
 def _lm(config: OriginalConfig, words: Words) -> Piece:

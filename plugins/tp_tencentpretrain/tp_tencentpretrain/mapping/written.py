@@ -177,7 +177,8 @@ def _targets(trees: list[Any]) -> dict[str, Any]:
     config: dict[str, Any] = {"target": []}
     for tree in trees:
         name, options = _one(tree)
-        config["target"].append(_known(name, ("mlm", "sp", "lm", "bilm", "cls", "clr"), "target"))
+        known = _known(name, ("mlm", "sp", "itm", "lm", "bilm", "cls", "clr"), "target")
+        config["target"].append("sp" if known == "itm" else known)
         if name in ("mlm", "lm"):
             config["tie_weights"] = options["tie"]
         if name in ("lm", "bilm"):

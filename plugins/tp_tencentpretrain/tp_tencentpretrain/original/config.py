@@ -150,6 +150,24 @@ class OriginalConfig(Mapping[str, Any]):
         value = self.need(key, (list, str))  # type: ignore[arg-type]
         return [value] if isinstance(value, str) else [str(each) for each in value]
 
+    def known(self) -> frozenset[str]:
+        """All keys that a config may have."""
+        return frozenset(self._all)
+
+    def with_target(self, target: Any) -> OriginalConfig:
+        """The config with another target."""
+        return self._with("target", target)
+
+    def with_processor(self, name: str) -> OriginalConfig:
+        """The config with another data processor."""
+        return self._with("data_processor", name)
+
+    def _with(self, key: str, value: Any) -> OriginalConfig:
+        found = OriginalConfig({**self._all, key: value}, self.where)
+        found.given = dict(self.given)
+        found.stored_positions, found.unused_segments = self.stored_positions, self.unused_segments
+        return found
+
     def stream(self, key: str) -> OriginalConfig:
         """The config of a stream: its own keys, then those beside the streams."""
         beside = {name: value for name, value in self._all.items() if name not in ("stream_0", "stream_1")}

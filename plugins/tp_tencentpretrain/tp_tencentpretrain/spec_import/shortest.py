@@ -9,6 +9,7 @@ from typing import Any
 from tp_core import discovery
 from tp_core.errors import TPError
 from tp_core.interop.folders import spec_of
+from tp_core.spec.choices.find import config_class
 
 #: The components of a model, in the order of the data flow.
 _COMPONENTS = ("streams", "embedding", "encoder", "target_embedding", "decoder", "target")
@@ -122,7 +123,7 @@ def _pruned(spec: dict[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
     model = spec.pop("model")
     options = {key: value for key, value in model.items() if key not in _COMPONENTS}
     ordered = {**options, **{key: model[key] for key in _COMPONENTS if key in model}}
-    return {**spec, "model": _plain(ordered)} if ordered else spec
+    return {**spec, "model": plain(ordered)} if ordered else spec
 
 
 def _paths(tree: Any, path: Path = ()) -> list[Path]:
@@ -150,18 +151,39 @@ def _without(spec: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
     return made
 
 
-def _plain(tree: Any) -> Any:
+def plain(tree: Any) -> Any:
     """The tree as people write it: ``word`` for ``{word: {}}``, and a list of modules without options of its own."""
     if isinstance(tree, list):
-        return [_plain(each) for each in tree]
+        return [plain(each) for each in tree]
     if not isinstance(tree, dict):
         return tree
-    made = {key: _plain(value) for key, value in tree.items()}
+    made = {key: plain(value) for key, value in tree.items()}
     if made.keys() == {"modules"}:
         return made["modules"]
     if len(made) == 1 and next(iter(made.values())) == {}:
         return next(iter(made))
     return made
+
+
+def without_defaults(kind: str, tree: dict[str, Any]) -> dict[str, Any]:
+    """A module as in a spec, without options that have their defaults.
+
+    Args:
+        kind: the kind of the module, such as ``processor``.
+        tree: its name and its options. Options of a module that is not installed stay.
+    """
+    ((name, options),) = tree.items()
+    try:
+        fields = config_class(kind, name, ".")[0].model_fields
+    except TPError:
+        return tree
+    usual = {
+        key: field.get_default(call_default_factory=True) for key, field in fields.items() if not field.is_required()
+    }
+    kept = {
+        key: value for key, value in options.items() if key == "max_length" or key not in usual or usual[key] != value
+    }
+    return {name: kept}
 
 
 def _size(tree: Any) -> int:

@@ -1,161 +1,287 @@
-"""The original's fine-tuning scripts: the targets, processors and sources that stand for them."""
+"""The original's fine-tuning scripts: the targets and the data that stand for them."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tp_core.errors import TPError
+from tp_core.spec.choices.part_names import key_of
 from tp_tencentpretrain.mapping.head import head
-from tp_tencentpretrain.mapping.target import Words
+from tp_tencentpretrain.mapping.target import Words, targets
 from tp_tencentpretrain.original.checkpoint import NoTensors
 from tp_tencentpretrain.original.config import OriginalConfig
-from tp_tencentpretrain.processors import task_processor
-
-#: Names of scripts → tasks of :mod:`tp_tencentpretrain.mapping.head`; None: the config's own targets.
-SCRIPTS: Mapping[str, str | None] = {
-    "run_classifier": "classifier",
-    "run_classifier_cv": "classifier",
-    "run_classifier_grid": "classifier",
-    "run_classifier_deepspeed": "classifier",
-    "run_classifier_multi_label": "multi_label",
-    "run_regression": "regression",
-    "run_dbqa": "ranking",
-    "run_ner": "ner",
-    "run_cmrc": "cmrc",
-    "run_c3": "c3",
-    "run_chid": "chid",
-    "run_classifier_siamese": "siamese",
-    "run_image_classifier": "image_classifier",
-    "run_text2text": None,
-    "run_speech2text": None,
-}
+from tp_tencentpretrain.processors import speech_options, task_processor
+from tp_tencentpretrain.spec_import.given import Given
+from tp_tencentpretrain.spec_import.prompts import prompt_of
+from tp_tencentpretrain.spec_import.tables import read_table
 
 #: The original's default of --seq_length.
 LENGTH = 128
 
-#: Tasks whose scripts have one tokenizer, whatever --tokenizer says.
-TOKENIZERS = {"ner": "space", "cmrc": "char", "chid": "char"}
 
-
-class Task(NamedTuple):
+@dataclass
+class Task:
     """A fine-tuning.
 
     Attributes:
         targets: the ``target:`` part of a spec; empty for the targets of the config.
-        processor: the processor, as in a spec.
-        train: the training data, as in a spec.
-        evaluated: the evaluation data; None if there are none.
-        columns: ``data.columns``; empty for the usual names.
+        data: the ``data:`` part of a spec, without its tokenizers.
+        metric: the metric whose best evaluation the script keeps; empty if it keeps the last weights.
+        rows: the number of training samples; None if they were not counted.
+        name: the task of :mod:`tp_tencentpretrain.mapping.head`; None for another one.
+        copies: True for two streams that are copies of the model.
+        notes: sentences for the user.
     """
 
     targets: list[Any]
-    processor: dict[str, Any]
-    train: Any
-    evaluated: Any
-    columns: dict[str, str]
+    data: dict[str, Any]
+    metric: str = ""
+    rows: int | None = None
+    name: str | None = None
+    copies: bool = False
+    notes: list[str] = field(default_factory=list)
 
-
-def script_of(arguments: Sequence[str]) -> str | None:
-    """The name of the fine-tuning script in a command line, without its folder and ending; None if there is none.
-
-    Raises:
-        TPError: it is a script of fine-tuning without a counterpart here.
-    """
-    for text in arguments:
-        if text.startswith("--"):
-            return None
-        name = Path(text).stem
-        if name in SCRIPTS:
-            return name
-        if name.startswith("run_") and text.endswith(".py"):
-            raise TPError(
-                f"a spec for '{text}' is written by hand: docs/from_tencentpretrain.md names the page of its task"
+    def evaluations(self, batch: int, epochs: int) -> dict[str, Any]:
+        """The options of ``train:`` that keep the best weights: an evaluation after each epoch."""
+        if not self.metric or not self._evaluated() or not epochs:
+            return {}
+        stopping = {"early_stopping": {"metric": self.metric, "patience": epochs}}
+        if self.rows is None:
+            self.notes.append(
+                "the original evaluates after each epoch: set train.eval_every to the number of steps of an epoch"
             )
-    return None
+            return stopping
+        return {"eval_every": ceil(self.rows / batch), **stopping}
+
+    def _evaluated(self) -> bool:
+        return "eval" in self.data or any("eval" in each for each in self.data.get("sets", {}).values())
 
 
-def task_of(script: str, given: Mapping[str, Any], config: OriginalConfig) -> Task:
+def task_of(script: str, given: Given, config: OriginalConfig) -> Task:
     """The fine-tuning of a script.
 
     Raises:
-        TPError: an option is missing, or the training data cannot be read.
+        TPError: an option is missing or does not belong to the script, or a file cannot be read.
     """
-    name = SCRIPTS[script]
-    train, evaluated = _sources(script, given)
-    if name is None:
-        if script == "run_speech2text":
-            return Task([], {"speech_text": {}}, train, evaluated, {"audio": "wav_path"})
-        options = {"target_max_length": given["tgt_seq_length"]} if "tgt_seq_length" in given else {}
-        columns = {"source": "text_a", "target": "label"}
-        return Task([], {"mt": {**_length(given), **options}}, train, evaluated, columns)
-    words = Words(None, NoTensors())
-    words.tensors.shapes = _shapes(name, given, config)
-    processor = task_processor(name, given.get("label2id_path"))
-    ((ours, options),) = processor.items()
-    if name == "image_classifier":
-        return Task(head(config, words, name).tree, processor, train, evaluated, {"image": "path"})
-    options = {**options, **_length(given)}
-    if name == "cmrc" and "doc_stride" in given:
-        options["stride"] = max(0, options["max_length"] - given["doc_stride"])
-    return Task(head(config, words, name).tree, {ours: options}, train, evaluated, {})
+    dual = config["encoder"] == "dual"
+    if dual != (script == "run_classifier_siamese"):
+        expected = "two streams: 'encoder': 'dual'" if not dual else "one stream; 'encoder' is 'dual'"
+        raise TPError(f"{config.where}: {script}.py needs a model of {expected}")
+    return _MADE[script](given, config)
 
 
-def _length(given: Mapping[str, Any]) -> dict[str, Any]:
+def _length(given: Given) -> dict[str, Any]:
     return {"max_length": given.get("seq_length", LENGTH)}
 
 
-def _sources(script: str, given: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The training and the evaluation data, as in a spec."""
-    found: list[Any] = []
-    for side in ("train", "dev"):
-        path = given.get(f"{side}_path")
-        if path is None:
-            found.append(None)
-        elif script == "run_chid":
-            found.append([{"chid": {"path": path, "answers": given.get(f"{side}_answer_path")}}])
-        elif script in ("run_c3", "run_cmrc"):
-            found.append([{"c3" if script == "run_c3" else "squad": {"path": path}}])
-        else:
-            found.append(path)
-    if found[0] is None:
-        raise TPError(f"{script}.py needs --train_path")
-    return found[0], found[1]
+def _train_path(given: Given) -> str:
+    if "train_path" not in given:
+        raise TPError("the command line has no --train_path, the training data")
+    return str(given["train_path"])
 
 
-def _shapes(name: str, given: Mapping[str, Any], config: OriginalConfig) -> dict[str, tuple[int, ...]]:
-    """The shapes of those tensors of a head that show how many classes there are."""
-    hidden = config["hidden_size"] or 1
-    if name in ("classifier", "siamese", "image_classifier"):
-        count = max(2, len({row["label"] for row in _rows(given["train_path"])}))
-        return {"output_layer_2.weight": (count, hidden), "classifier.weight": (count, hidden)}
-    if name == "multi_label":
-        labels = {label for row in _rows(given["train_path"]) for label in row["label"].split(",")}
-        return {"output_layer_2.weight": (len(labels), hidden)}
-    if name == "ranking":
-        return {"output_layer_2.weight": (2, hidden)}
-    if name == "ner":
-        ((_, options),) = task_processor(name, given.get("label2id_path")).items()
-        shapes: dict[str, tuple[int, ...]] = {"output_layer.weight": (len(options["labels"]), hidden)}
-        return {**shapes, "crf.transitions": (1, 1)} if given.get("crf_target") else shapes
-    return {}
+def _files(given: Given, source: str | None = None) -> dict[str, Any]:
+    """``train`` and ``eval``, read by a source if their format needs one."""
+    found = {"train": _train_path(given), **({"eval": given["dev_path"]} if "dev_path" in given else {})}
+    return found if source is None else {side: [{source: {"path": path}}] for side, path in found.items()}
 
 
-def _rows(path: str) -> list[dict[str, str]]:
-    """The rows of a TSV file with a column ``label``.
+def _headed(
+    name: str, config: OriginalConfig, shapes: dict[str, tuple[int, ...]], labels: str | None = None
+) -> tuple[list[Any], str, dict[str, Any]]:
+    """The target of a head, and the name and the options of its processor."""
+    words = Words(None, NoTensors(shapes=shapes))
+    ((processor, options),) = task_processor(name, labels, "--label2id_path").items()
+    return head(config, words, name).tree, processor, dict(options)
 
-    Raises:
-        TPError: it cannot be read, or has no such column.
-    """
-    try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, UnicodeDecodeError) as error:
-        raise TPError(
-            f"{path}: the number of classes is that of the labels in this file, which cannot be read: {error}"
-        ) from None
-    if not rows or "label" not in rows[0]:
-        raise TPError(f"{path}:1: expected a table with the column 'label', whose different values are the classes")
-    return rows
+
+def _classes(config: OriginalConfig, count: int) -> dict[str, tuple[int, ...]]:
+    """The shape of the last layer of a head."""
+    shape = (count, config["hidden_size"] or 1)
+    return {"output_layer_2.weight": shape, "classifier.weight": shape}
+
+
+def _classifier(given: Given, config: OriginalConfig) -> Task:
+    table = read_table(_train_path(given))
+    found, processor, options = _headed("classifier", config, _classes(config, table.classes()))
+    options |= _length(given)
+    notes = []
+    if given.get("soft_targets"):
+        options |= {"logits": "logits", "soft_weight": given.get("soft_alpha", 0.5)}
+        notes.append(
+            "--soft_targets: the loss is the cross-entropy with the teacher's probabilities; that of the original is "
+            "the squared error of logits"
+        )
+    data = {"processor": {processor: options}, **_files(given)}
+    return Task(found, data, "cls/accuracy", len(table.rows), "classifier", notes=notes)
+
+
+def _multi_label(given: Given, config: OriginalConfig) -> Task:
+    table = read_table(_train_path(given))
+    found, processor, options = _headed("multi_label", config, _classes(config, table.classes(",")))
+    data = {"processor": {processor: options | _length(given)}, **_files(given)}
+    return Task(found, data, "multi_label/f1_micro", len(table.rows), "multi_label")
+
+
+def _of_table(name: str, metric: str) -> Callable[[Given, OriginalConfig], Task]:
+    """A task whose head has one size."""
+
+    def made(given: Given, config: OriginalConfig) -> Task:
+        table = read_table(_train_path(given))
+        found, processor, options = _headed(name, config, _classes(config, 2))
+        data = {"processor": {processor: options | _length(given)}, **_files(given)}
+        return Task(found, data, metric, len(table.rows), name)
+
+    return made
+
+
+def _siamese(given: Given, config: OriginalConfig) -> Task:
+    table = read_table(_train_path(given))
+    found, processor, options = _headed("siamese", config, _classes(config, table.classes()))
+    data = {"processor": {processor: options | _length(given)}, **_files(given)}
+    return Task(found, data, "cls/accuracy", len(table.rows), "siamese")
+
+
+def _several(given: Given, config: OriginalConfig) -> Task:
+    """A target and a data set for each folder. The original's batches are those of all sets, in random order."""
+    folders = [Path(folder) for folder in given.get("dataset_path_list", ())]
+    if not folders:
+        raise TPError("the command line has no --dataset_path_list, the folders with train.tsv and dev.tsv")
+    names = [key_of(folder.name) for folder in folders]
+    if len({*names}) < len(names):
+        raise TPError(f"--dataset_path_list: two folders have the same name, {', '.join(names)}; rename one")
+    made, sets, rows = [], {}, 0
+    for name, folder in zip(names, folders):
+        table = read_table(str(folder / "train.tsv"))
+        found, processor, options = _headed("classifier", config, _classes(config, table.classes()))
+        made.append({"cls": {"name": name, **found[0]["cls"]}})
+        rows += len(table.rows)
+        evaluated = {"eval": str(folder / "dev.tsv")} if (folder / "dev.tsv").is_file() else {}
+        sets[name] = {
+            "processor": {processor: options | _length(given)},
+            "train": table.path,
+            **evaluated,
+            "targets": [name],
+            "share": len(table.rows),
+        }
+    return Task(made, {"sets": sets}, "", rows, "multi_task")
+
+
+def _ner(given: Given, config: OriginalConfig) -> Task:
+    labels = given.get("label2id_path")
+    ((_, options),) = task_processor("ner", labels, "--label2id_path").items()
+    shapes: dict[str, tuple[int, ...]] = {"output_layer.weight": (len(options["labels"]), config["hidden_size"] or 1)}
+    if given.get("crf_target"):
+        shapes["crf.transitions"] = (1, 1)
+    found, processor, options = _headed("ner", config, shapes, labels)
+    data = {"processor": {processor: options | _length(given)}, **_files(given)}
+    return Task(found, data, "f1", name="ner")
+
+
+def _cmrc(given: Given, config: OriginalConfig) -> Task:
+    found, processor, options = _headed("cmrc", config, {})
+    options |= _length(given)
+    if "doc_stride" in given:
+        options["stride"] = max(0, options["max_length"] - given["doc_stride"])
+    return Task(found, {"processor": {processor: options}, **_files(given, "squad")}, "f1", name="cmrc")
+
+
+def _c3(given: Given, config: OriginalConfig) -> Task:
+    found, processor, options = _headed("c3", config, {})
+    data = {"processor": {processor: options | _length(given)}, **_files(given, "c3")}
+    return Task(found, data, "choice/accuracy", name="c3")
+
+
+def _chid(given: Given, config: OriginalConfig) -> Task:
+    found, processor, options = _headed("chid", config, {})
+    data: dict[str, Any] = {"processor": {processor: options | _length(given)}}
+    for side, path in _files(given).items():
+        answers = f"{'dev' if side == 'eval' else 'train'}_answer_path"
+        data[side] = [{"chid": {"path": path, **({"answers": given[answers]} if answers in given else {})}}]
+    return Task(found, data, "choice/accuracy", name="chid")
+
+
+def _pictures(given: Given, config: OriginalConfig) -> Task:
+    table = read_table(_train_path(given))
+    found, processor, options = _headed("image_classifier", config, _classes(config, table.classes()))
+    data = {"processor": {processor: options}, "columns": {"image": "path"}, **_files(given)}
+    return Task(found, data, "cls/accuracy", len(table.rows), "image_classifier")
+
+
+def _check_decoder(config: OriginalConfig) -> None:
+    if config["decoder"] is None:
+        raise TPError(f"{config.where}: the script needs a model with a decoder; 'decoder' is missing")
+
+
+def _text2text(given: Given, config: OriginalConfig) -> Task:
+    _check_decoder(config)
+    options = {**_length(given), "target_max_length": given.get("tgt_seq_length", 32), "metrics": ["exact_match"]}
+    table = read_table(_train_path(given))
+    notes = []
+    if table.rows and "text_b" in table.rows[0]:
+        notes.append(
+            "the source is text_a alone; write text_b behind it, with [SEP] between them, as the original does"
+        )
+    columns = {"source": "text_a", "target": "label"}
+    data = {"processor": {"mt": options}, "columns": columns, **_files(given)}
+    return Task([], data, "exact_match", len(table.rows), notes=notes)
+
+
+def _speech2text(given: Given, config: OriginalConfig) -> Task:
+    _check_decoder(config)
+    given.use("audio_preprocess", "sampling_rate")
+    options = {**speech_options(config), "start": "cls", "end": "sep", "metrics": ["word_error_rate"]}
+    if "tgt_seq_length" in given:
+        options["target_max_length"] = given["tgt_seq_length"]
+    data = {"processor": {"speech_text": options}, "columns": {"audio": "wav_path"}, **_files(given)}
+    table = read_table(_train_path(given))
+    return Task([], data, "word_error_rate", len(table.rows))
+
+
+def _prompt(given: Given, config: OriginalConfig) -> Task:
+    path, name = given.get("prompt_path", "models/prompts.json"), given.get("prompt_id", "chnsenticorp_char")
+    prompt = prompt_of(path, name)
+    ((_, options),) = targets(config.with_target("mlm"), Words("words", NoTensors())).tree[0].items()
+    found = [{"prompt_mlm": {**options, "num_labels": len(prompt["verbalizer"])}}]
+    data = {"processor": {"prompt": {**prompt, **_length(given)}}, **_files(given)}
+    return Task(found, data, "mlm/accuracy", len(read_table(_train_path(given)).rows))
+
+
+def _simcse(given: Given, config: OriginalConfig) -> Task:
+    table = read_table(_train_path(given))
+    columns = table.rows[0] if table.rows else {}
+    pairs = "text_b" in columns and "label" in columns
+    options = {**_length(given), "pairing": "fields" if pairs else "same"}
+    found = {"clr": {"temperature": given.get("temperature", 0.05), "learned_temperature": False, "symmetric": False}}
+    data: dict[str, Any] = {"processor": {"pair": options}, "train": _train_path(given)}
+    notes = []
+    if not pairs:
+        data["columns"] = {"text": "text_a"}
+    if "dev_path" in given:
+        notes.append(f"the correlation with labels is tp retrieve runs/NAME --data {given['dev_path']} --correlation")
+    return Task([found], data, copies=True, notes=notes)
+
+
+_MADE: Mapping[str, Callable[[Given, OriginalConfig], Task]] = {
+    **dict.fromkeys(
+        ("run_classifier", "run_classifier_cv", "run_classifier_grid", "run_classifier_deepspeed"), _classifier
+    ),
+    **dict.fromkeys(("run_classifier_mt", "run_classifier_mt_deepspeed"), _several),
+    "run_classifier_multi_label": _multi_label,
+    "run_classifier_prompt": _prompt,
+    "run_classifier_siamese": _siamese,
+    "run_simcse": _simcse,
+    "run_regression": _of_table("regression", "regression/spearman"),
+    "run_dbqa": _of_table("ranking", "mrr"),
+    "run_ner": _ner,
+    "run_cmrc": _cmrc,
+    "run_c3": _c3,
+    "run_chid": _chid,
+    "run_image_classifier": _pictures,
+    "run_text2text": _text2text,
+    "run_speech2text": _speech2text,
+}

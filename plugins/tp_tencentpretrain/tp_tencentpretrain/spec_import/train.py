@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tp_core.spec.sections.train import TrainOptions
+from tp_tencentpretrain.spec_import.given import Given
+from tp_tencentpretrain.spec_import.tasks import Task
 
 _SCHEDULES = {
     "linear": "linear",
@@ -32,28 +33,35 @@ class TrainPart:
         notes: sentences for the user.
     """
 
-    def __init__(self, given: Mapping[str, Any], config: Mapping[str, Any], fine_tuning: bool) -> None:
+    def __init__(self, given: Given, fine_tuning: bool, task: Task | None) -> None:
         self.notes: list[str] = []
         micro, processes = given.get("accumulation_steps", 1), given.get("world_size", 1)
+        batch = given.get("batch_size", 32) * processes * micro
         self.tree: dict[str, Any] = {}
         if fine_tuning:
             self.tree["epochs"] = given.get("epochs_num", 3)
         else:
             self.total = given.get("total_steps", 100000)
             self.tree["steps"] = max(1, self.total // micro)
-        self.tree["batch_size"] = given.get("batch_size", 32) * processes * micro
+        self.tree["batch_size"] = batch
         if micro > 1:
             self.tree["accumulate"] = micro
         self.tree["clip_norm"] = None
-        self.tree["optimizer"] = self._optimizer(given, config)
-        self.tree["schedule"] = self._schedule(given, config, 1 if fine_tuning else micro)
+        self.tree["optimizer"] = self._optimizer(given)
+        self.tree["schedule"] = self._schedule(given, 1 if fine_tuning else micro)
         self.tree["seed"] = given.get("seed", 7)
         if given.get("fp16"):
             self.tree["precision"] = "fp16"
+        if given.get("deepspeed_checkpoint_activations"):
+            self.tree["activation_checkpointing"] = True
         if "report_steps" in given:
             self.tree["log_every"] = given["report_steps"]
         if not fine_tuning:
             self.tree["checkpoint_every"] = given.get("save_checkpoint_steps", 10000)
+        if task is not None:
+            self.tree |= task.evaluations(batch, self.tree["epochs"])
+            if task.copies and "eval_steps" in given:
+                self.tree["eval_every"] = given["eval_steps"]
         if given.get("use_adv"):
             self.tree["hooks"] = [self._adversary(given)]
         self.tree = {key: value for key, value in self.tree.items() if not _is_default(key, value)}
@@ -61,15 +69,15 @@ class TrainPart:
             launcher = f"torchrun --nproc-per-node {processes} -m tp_core"
             self.notes.append(f"start {processes} processes: {launcher} -- train SPEC")
 
-    def _optimizer(self, given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    def _optimizer(self, given: Given) -> dict[str, Any]:
         rate = given.get("learning_rate", 2e-5)
-        if (given.get("optimizer") or config["optimizer"] or "adamw") == "adafactor":
+        if given.get("optimizer", "adamw") == "adafactor":
             return {"adafactor": {"lr": rate}}
         # The original's AdamW corrects no bias.
         return {"adamw": {"lr": rate, "eps": 1e-6, "bias_correction": False}}
 
-    def _schedule(self, given: Mapping[str, Any], config: Mapping[str, Any], micro: int) -> Any:
-        name = given.get("scheduler") or config["scheduler"] or "linear"
+    def _schedule(self, given: Given, micro: int) -> Any:
+        name = given.get("scheduler", "linear")
         warmup = given.get("warmup", 0.1)
         options: dict[str, Any] = {} if name == "constant" else {"warmup": warmup}
         if name == "tri_stage":
@@ -90,7 +98,7 @@ class TrainPart:
         return {_SCHEDULES[name]: options} if options else _SCHEDULES[name]
 
     @staticmethod
-    def _adversary(given: Mapping[str, Any]) -> dict[str, Any]:
+    def _adversary(given: Given) -> dict[str, Any]:
         if given.get("adv_type", "fgm") == "fgm":
             return {"fgm": {"epsilon": given.get("fgm_epsilon", 1e-6)}}
         names = {"epsilon": "pgd_epsilon", "alpha": "pgd_alpha", "steps": "pgd_k"}

@@ -41,6 +41,7 @@ class BytePairTokenizer(DocumentEnds, RustTokenizer):
         # As in RoBERTa, the mask replaces a word together with the space before it.
         add_special_tokens(backend, spelled, vocabulary, lstrip=True)
         super().__init__(backend, spelled, roles.BYTE_LEVEL, config.special_in_text)
+        self.pair_separators = config.pair_separators or self.pair_separators
         self._options = config.model_dump(mode="json")
         self._vocabulary = vocabulary
         self.add_ends(config.add_bos, config.add_eos, vocab)

@@ -1,13 +1,13 @@
 """Options of byte-pair encoding. Torch-free."""
 
 from collections.abc import Collection, Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from tp_core.options.marks import PathStr
 from tp_core.options.tokenizer import TokenizerConfig
-from tp_text.tokenizers.options import BOS, EOS, SPECIAL_IN_TEXT
+from tp_text.tokenizers.options import BOS, EOS, PAIR_SEPARATORS, SPECIAL_IN_TEXT
 
 
 class BytePairConfig(TokenizerConfig):
@@ -37,6 +37,7 @@ class BytePairConfig(TokenizerConfig):
     add_bos: bool = Field(False, description=BOS)
     add_eos: bool = Field(False, description=EOS)
     special_in_text: bool = Field(True, description=SPECIAL_IN_TEXT)
+    pair_separators: Literal[1, 2] | None = Field(None, description=PAIR_SEPARATORS)
 
     def libraries(self) -> Collection[str]:
         return ("tokenizers",)

@@ -62,6 +62,7 @@ class LineVocabularyTokenizer(RustTokenizer):
         spelled = roles.spellings(config)
         add_special_tokens(backend, spelled, vocabulary)
         super().__init__(backend, spelled, _BOUNDARIES[config.algorithm], config.special_in_text)
+        self.pair_separators = config.pair_separators or self.pair_separators
         self._options = config.model_dump(mode="json")
         # transformers' class would add special tokens that the vocabulary lacks, with new ids.
         if isinstance(config, WordPieceConfig) and {"cls", "sep", "pad", "mask", "unk"} <= self.special.keys():

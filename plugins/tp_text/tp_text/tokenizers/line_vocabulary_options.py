@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from tp_core.options.context import DataContext
 from tp_core.options.marks import PathStr
 from tp_core.options.tokenizer import TokenizerConfig
-from tp_text.tokenizers.options import SPECIAL_IN_TEXT
+from tp_text.tokenizers.options import PAIR_SEPARATORS, SPECIAL_IN_TEXT
 
 if TYPE_CHECKING:
     from tp_core.interfaces.tokenizer import TokenizerFacts
@@ -34,6 +34,7 @@ class LineVocabularyConfig(TokenizerConfig):
     bos_token: str | None = None
     eos_token: str | None = None
     special_in_text: bool = Field(True, description=SPECIAL_IN_TEXT)
+    pair_separators: Literal[1, 2] | None = Field(None, description=PAIR_SEPARATORS)
 
     def libraries(self) -> Collection[str]:
         return ("tokenizers",)

@@ -7,3 +7,6 @@ EOS = "add the eos token after every text"
 
 
 SPECIAL_IN_TEXT = "special tokens written in a text become special tokens, as in Hugging Face; false: plain text"
+
+
+PAIR_SEPARATORS = "number of sep tokens between the texts of a pair; default: 2 with `<s>` and `</s>` (RoBERTa), else 1"

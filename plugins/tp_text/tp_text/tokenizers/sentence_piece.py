@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tp_core.errors import TPError
 from tp_core.interfaces.tokenizer import EncodedText, TransformersUse, without_space
 from tp_text.tokenizers import roles
 from tp_text.tokenizers.files import read_token_ids, size_of
@@ -39,6 +40,8 @@ class SentencePieceTokenizer(DocumentEnds):
         processor = self._processor
         pieces: list[str] = processor.id_to_piece(list(range(processor.vocab_size())))
         self._ids = None if config.vocab is None else read_token_ids(Path(data.base, config.vocab))
+        if config.layout == "fairseq":
+            self._ids = {token: index for index, token in enumerate(_fairseq(pieces, path))}
         known = self._ids or {token: index for index, token in enumerate(pieces)}
         self.vocab_size = size_of(known.values())
         self._tokens = [""] * self.vocab_size
@@ -56,7 +59,8 @@ class SentencePieceTokenizer(DocumentEnds):
         self._control = {piece: known[piece] for piece in sorted(control, key=len, reverse=True) if piece in known}
         spelled = [re.escape(piece) for piece in self._control]
         self._spelled = re.compile(f"({'|'.join(spelled)})") if spelled and config.special_in_text else None
-        self.pair_separators = roles.separators_between({r: self._tokens[i] for r, i in self.special.items()})
+        usual = roles.separators_between({r: self._tokens[i] for r, i in self.special.items()})
+        self.pair_separators = config.pair_separators or usual
         self.add_ends(config.add_bos, config.add_eos, path)
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
@@ -166,10 +170,23 @@ class SentencePieceTokenizer(DocumentEnds):
 
     def save(self, folder: Path) -> dict[str, Any]:
         (folder / "tokenizer.model").write_bytes(self._processor.serialized_model_proto())
-        if self._ids is None:
+        if self._ids is None or self._options["vocab"] is None:
             return {**self._options, "model": "tokenizer.model"}
         (folder / "vocab.json").write_text(json.dumps(self._ids, ensure_ascii=False), encoding="utf-8")
         return {**self._options, "model": "tokenizer.model", "vocab": "vocab.json"}
+
+
+def _fairseq(pieces: list[str], path: Path) -> list[str]:
+    """The tokens in the order of fairseq, whose dictionary begins with four tokens of its own.
+
+    Raises:
+        TPError: the model does not begin with the three pieces that these replace.
+    """
+    if {*pieces[:3]} != {"<unk>", "<s>", "</s>"}:
+        raise TPError(
+            f"{path}: layout: fairseq needs a model that begins with <unk>, <s> and </s>; it has {pieces[:3]}"
+        )
+    return ["<s>", "<pad>", "</s>", "<unk>", *pieces[3:], "<mask>"]
 
 
 def _roles(config: SentencePieceConfig, processor: Any, pieces: list[str], known: dict[str, int]) -> dict[str, int]:

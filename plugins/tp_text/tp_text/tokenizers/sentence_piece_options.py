@@ -1,13 +1,14 @@
 """Options of SentencePiece. Torch-free."""
 
 from collections.abc import Collection, Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from tp_core.options.marks import PathStr
 from tp_core.options.tokenizer import TokenizerConfig
-from tp_text.tokenizers.options import BOS, EOS, SPECIAL_IN_TEXT
+from tp_text.tokenizers.options import BOS, EOS, PAIR_SEPARATORS, SPECIAL_IN_TEXT
 
 
 class SentencePieceConfig(TokenizerConfig):
@@ -27,7 +28,12 @@ class SentencePieceConfig(TokenizerConfig):
     model: PathStr = Field(description="model file (.model) trained by sentencepiece")
     vocab: PathStr | None = Field(
         None,
-        description="JSON file that maps pieces to ids, if they differ from the model's own ids (fairseq, Speech2Text)",
+        description="JSON file that maps pieces to ids, if they differ from the model's own ids (Speech2Text)",
+    )
+    layout: Literal["own", "fairseq"] = Field(
+        "own",
+        description="ids of the tokens: own: the model's; fairseq: ``<s>``, ``<pad>``, ``</s>``, ``<unk>``, the other "
+        "pieces, ``<mask>`` (XLM-R)",
     )
     pad_token: str | None = None
     unk_token: str | None = None
@@ -39,6 +45,13 @@ class SentencePieceConfig(TokenizerConfig):
     add_bos: bool = Field(False, description=BOS)
     add_eos: bool = Field(False, description=EOS)
     special_in_text: bool = Field(True, description=SPECIAL_IN_TEXT)
+    pair_separators: Literal[1, 2] | None = Field(None, description=PAIR_SEPARATORS)
+
+    @model_validator(mode="after")
+    def _one_order(self) -> Self:
+        if self.layout != "own" and self.vocab is not None:
+            raise ValueError("vocab and layout both give the ids of the tokens; leave one of them out")
+        return self
 
     def libraries(self) -> Collection[str]:
         return ("sentencepiece", "tokenizers")
