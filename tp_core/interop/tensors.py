@@ -203,8 +203,21 @@ def _unpickle(file: Path) -> dict[Any, Any]:
             message = f"this is no PyTorch file: {type(error).__name__}: {error}"
         raise CheckpointError(f"{file}: {message}") from None
     if isinstance(content, dict):
-        return content
+        return _unwrapped(content)
     raise CheckpointError(f"{file}: expected names and tensors, got an object of type {type(content).__name__}")
+
+
+#: Keys under which training scripts store the tensors of a model, beside other things.
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
+
+
+def _unwrapped(content: dict[Any, Any]) -> dict[Any, Any]:
+    """The mapping with the tensors, which may be inside of another one."""
+    for key in _WRAPPERS:
+        inner = content.get(key)
+        if isinstance(inner, dict) and any(isinstance(value, Tensor) for value in inner.values()):
+            return inner
+    return content
 
 
 def _some(names: list[str], limit: int = 4) -> str:

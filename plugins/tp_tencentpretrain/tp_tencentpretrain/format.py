@@ -43,7 +43,7 @@ class TencentPretrain(Format):
 
         original = read_original(self._config(source))
         notes = original.notes()
-        checkpoint = open_checkpoint(source)
+        checkpoint = open_checkpoint(source, original.names("target") if original["target"] else ())
         check_facts(original, checkpoint, source)
         task = task_of(checkpoint, self.config.task)
         found = converted(original, checkpoint, task)
@@ -82,6 +82,8 @@ class TencentPretrain(Format):
         write_provenance(all_modules(spec, training=False), folder)
         if checkpoint.old:
             notes.append(f"{checkpoint.old} tensors have the names of an older version of the original")
+        if checkpoint.half:
+            notes.append(f"tensors of the checkpoint are of type {' and '.join(checkpoint.half)}, and stay so")
         for note in [*notes, *found.notes, *said]:
             say(note)
 

@@ -25,6 +25,7 @@ def embedding(config: OriginalConfig, names: list[str], theirs: str, ours: str, 
     """
     modules: list[Any] = []
     rules: list[WeightRule] = []
+    names = sorted(names, key=lambda name: name not in _FIRST)  # a sum: its order changes nothing
     for before, name in zip(["", *names], names):
         if name not in _MODULES:
             near = did_you_mean(name, _MODULES) or f"known: {', '.join(_MODULES)}"
@@ -162,6 +163,9 @@ def _speech(config: OriginalConfig, theirs: str, ours: str) -> Made:
     layer = f"{theirs}.conv.conv_layers.{{layer}}.0"
     return {"speech": tree}, [Same(layer, f"{ours}.speech.convolutions.{{layer}}")]
 
+
+#: Embeddings that make a sequence, which stands first here.
+_FIRST = ("word", "patch", "masked_patch", "word_patch", "speech")
 
 _MODULES = {
     "word": _word,

@@ -27,12 +27,16 @@ class Words:
         self.theirs, self.tensors = theirs, tensors
 
     def tied(self, config: OriginalConfig, output: str) -> bool:
-        """True if an output matrix is the table; the tensors decide if the checkpoint has both."""
+        """True if an output matrix is the table; the tensors decide if the checkpoint has both.
+
+        Of the targets mlm and lm together, the original ties only the first.
+        """
         if self.theirs is None:
             return False
         if output in self.tensors.shapes and self.theirs in self.tensors.shapes:
             return bool(config["tie_weights"]) and self.tensors.equal(output, self.theirs)
-        return bool(config["tie_weights"])
+        other = output.startswith("target.lm.") and "mlm" in (config["target"] or ())
+        return bool(config["tie_weights"]) and not other
 
     def notes(self, config: OriginalConfig, output: str, tied: bool) -> list[str]:
         if not config["tie_weights"] or tied or self.theirs is None:
@@ -44,18 +48,45 @@ class Words:
 
 
 def targets(config: OriginalConfig, words: Words) -> Piece:
-    """The ``target:`` part of a spec."""
-    trees, rules, notes = [], [], []
-    for name in config.names("target") if config["target"] else []:
-        if name not in _MADE:
-            raise TPError(
-                f"{config.where}: unknown target '{name}'; {did_you_mean(name, _MADE) or 'known: ' + ', '.join(_MADE)}"
-            )
+    """The ``target:`` part of a spec: the targets of the config, or those of the checkpoint if they differ."""
+    trees, rules = [], []
+    names, notes = _present(config, words)
+    for name in names:
         piece = _MADE[name](config, words)
         trees.append(piece.tree)
         rules += piece.rules
         notes += piece.notes
     return Piece(trees, rules, notes)
+
+
+def _present(config: OriginalConfig, words: Words) -> tuple[list[str], list[str]]:
+    """The names of the targets, and notes.
+
+    Raises:
+        TPError: the config names an unknown target.
+    """
+    named = config.names("target") if config["target"] else []
+    for name in named:
+        if name not in _MADE:
+            near = did_you_mean(name, _MADE) or f"known: {', '.join(_MADE)}"
+            raise TPError(f"{config.where}: unknown target '{name}'; {near}")
+    tensors = words.tensors.shapes
+    if not tensors:
+        return named, []
+    stored = [name for name in _MADE if any(each.startswith(f"target.{name}.") for each in tensors)]
+    if "lm" in named and "lm" not in stored and words.theirs in tensors and config["tie_weights"]:
+        stored.append("lm")  # a tied output matrix may be stored once
+    found = [name for name in named if name in stored] + [name for name in stored if name not in named]
+    if sorted(found) == sorted(named):
+        return named, []
+    return found, [
+        f"{config.where} has the targets {_listed(named)}, the checkpoint {_listed(found)}: the model has those of the "
+        "checkpoint"
+    ]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _output(config: OriginalConfig, words: Words, theirs: str, ours: str, bias: bool) -> tuple[bool, list[WeightRule]]:

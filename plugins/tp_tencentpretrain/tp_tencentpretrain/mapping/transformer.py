@@ -45,6 +45,11 @@ def transformer_encoder(config: OriginalConfig, theirs: str, ours: str) -> Piece
         # The original makes another one, which it never uses, but which its converters write and read.
         rules.append(Copy(f"{theirs}.{_TABLE}", of=f"{used[0]}.{_TABLE}", written=True, checked=False))
     if config["factorized_embedding_parameterization"]:
+        if config.need("emb_size") == config.need("hidden_size"):
+            raise TPError(
+                f"{config.where}: 'factorized_embedding_parameterization' needs different sizes; 'emb_size' and "
+                f"'hidden_size' are both {config['emb_size']}, and such a model cannot be converted"
+            )
         rules.append(Same(f"{theirs}.linear", f"{ours}.projection"))
     elif config.need("emb_size") != config.need("hidden_size"):
         raise TPError(

@@ -180,7 +180,7 @@ def _targets(trees: list[Any]) -> dict[str, Any]:
         known = _known(name, ("mlm", "sp", "itm", "lm", "bilm", "cls", "clr"), "target")
         config["target"].append("sp" if known == "itm" else known)
         if name in ("mlm", "lm"):
-            config["tie_weights"] = options["tie"]
+            config["tie_weights"] = options["tie"] or config.get("tie_weights", False)
         if name in ("lm", "bilm"):
             config["has_lmtarget_bias"] = options["bias"]
         if name == "cls":

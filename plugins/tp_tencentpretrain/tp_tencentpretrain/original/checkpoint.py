@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,8 +13,8 @@ from tp_core.interop.rules import Shape
 from tp_core.interop.tensors import Tensors, open_files, open_shards
 from tp_tencentpretrain.mapping.piece import Mirror
 
-#: The index of the blocks that the original's convert_model_into_blocks.py writes.
-INDEX = "tencentpretrain_model.bin.index.json"
+#: The indexes of blocks: those of the original's convert_model_into_blocks.py, and those of other tools.
+INDEXES = ("tencentpretrain_model.bin.index.json", "pytorch_model.bin.index.json", "model.safetensors.index.json")
 
 #: The files by which a folder of DeepSpeed is recognised.
 _DEEPSPEED = ("zero_to_fp32.py", "latest")
@@ -33,15 +34,11 @@ _OLD = (
     ("target.mlm_linear_1.", "target.mlm.linear_1."),
     ("target.mlm_linear_2.", "target.mlm.linear_2."),
     ("target.layer_norm.", "target.mlm.layer_norm."),
-    # The model of run_classifier_prompt.py has the target itself, not a container of targets.
-    ("target.linear_1.", "target.mlm.linear_1."),
-    ("target.linear_2.", "target.mlm.linear_2."),
     *(
         (f"target.{task}_linear_{number}.", f"target.sp.linear_{number}.")
         for task in ("sp", "nsp", "sop")
         for number in (1, 2)
     ),
-    ("target.output_layer.", "target.lm.output_layer."),
 )
 
 
@@ -74,13 +71,19 @@ class Checkpoint(NoTensors):
         tensors: the tensors.
         shapes: name → shape.
         old: number of names that were of an older version.
+        half: the types of tensors that are not of single precision.
     """
 
-    def __init__(self, tensors: Tensors) -> None:
+    def __init__(self, tensors: Tensors, targets: Sequence[str] = ()) -> None:
         names = list(tensors.shapes)
-        tensors.rename(modern)
+        tensors.rename(without_wrappers)
+        new = partial(modern, alone=_alone([*tensors.shapes], targets))
+        self.old = sum(new(name) != name for name in tensors.shapes)
+        tensors.rename(new)
         self.tensors, self.shapes = tensors, tensors.shapes
-        self.old = sum(modern(name) != name for name in names)
+        self.old = max(self.old, sum(without_wrappers(name) != name for name in names))
+        halves = {tensors.dtypes[name] for name in tensors.shapes} - {torch.float32, torch.float64, torch.int64}
+        self.half = sorted(str(each).removeprefix("torch.") for each in halves)
 
     def equal(self, name: str, other: str) -> bool:
         """True if two tensors have the same values."""
@@ -105,25 +108,54 @@ class Checkpoint(NoTensors):
                     self.tensors.remove(name)
 
 
-def modern(name: str) -> str:
-    """The name of a tensor in the original today."""
-    name = name.removeprefix("module.")
-    for old, new in _OLD:
-        if name.startswith(old):
-            name = new + name.removeprefix(old)
+def without_wrappers(name: str) -> str:
+    """The name without the beginnings that wrappers of data-parallel training add."""
+    while name.startswith("module."):
+        name = name.removeprefix("module.")
     return name
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
-    """Open a checkpoint: a .bin or .safetensors file, or a folder of blocks.
+def _alone(names: Sequence[str], targets: Sequence[str]) -> str:
+    """The target whose tensors have no name of their own: the model has the target itself, not a container."""
+    if any(name.startswith("target.layer_norm.") for name in names):
+        return "mlm"
+    if any(name.startswith("target.linear_1.") for name in names):
+        return "cls"
+    return "bilm" if "bilm" in targets else "lm"
+
+
+def modern(name: str, alone: str) -> str:
+    """The name of a tensor in the original today.
+
+    Args:
+        name: a name of any version.
+        alone: the target whose tensors have no name of their own.
+    """
+    for old, new in _OLD:
+        if name.startswith(old):
+            name = new + name.removeprefix(old)
+    for part in ("linear_1.", "linear_2.", "output_layer."):
+        if name.startswith(f"target.{part}"):
+            return f"target.{alone}.{name.removeprefix('target.')}"
+    return name
+
+
+def open_checkpoint(path: Path, targets: Sequence[str] = ()) -> Checkpoint:
+    """Open a checkpoint: a .bin or .safetensors file, an index of blocks, or a folder with one.
+
+    Args:
+        path: the file or the folder.
+        targets: the targets of the config, which decide the meaning of some old names.
 
     Raises:
         CheckpointError: it is missing, damaged, contains code, or is of another kind.
     """
     if not path.is_dir():
-        return Checkpoint(open_files([path]))
-    if (path / INDEX).is_file():
-        return Checkpoint(open_shards(path / INDEX))
+        shards = path.name.endswith(".index.json")
+        return Checkpoint(open_shards(path) if shards else open_files([path]), targets)
+    for index in INDEXES:
+        if (path / index).is_file():
+            return Checkpoint(open_shards(path / index), targets)
     if any((path / name).exists() for name in _DEEPSPEED) or [*path.glob("*mp_rank_*")]:
         folder = path.parent if [*path.glob("*mp_rank_*")] else path
         raise CheckpointError(
@@ -132,6 +164,6 @@ def open_checkpoint(path: Path) -> Checkpoint:
         )
     files = sorted([*path.glob("*.bin"), *path.glob("*.safetensors")])
     if len(files) == 1:
-        return Checkpoint(open_files(files))
+        return Checkpoint(open_files(files), targets)
     found = f"it has {', '.join(each.name for each in files[:4])}; name one" if files else "it has no .bin file"
-    raise CheckpointError(f"{path}: expected a file, or a folder with {INDEX}; {found}")
+    raise CheckpointError(f"{path}: expected a file, or a folder with {INDEXES[0]}; {found}")

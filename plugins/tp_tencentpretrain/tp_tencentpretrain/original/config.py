@@ -216,4 +216,32 @@ def read_original(path: Path) -> OriginalConfig:
         raise TPError(f"{path}: expected a JSON object with the options of a model")
     if "model_type" in content or "architectures" in content:
         raise TPError(f"{path}: this is a config of Hugging Face; give the original's own config")
-    return OriginalConfig(content, str(path))
+    return OriginalConfig(_modern(content), str(path))
+
+
+#: UER's names of targets, which are also names of data processors → the targets of today.
+_OLD_TARGETS = {
+    **{name: ["mlm", "sp"] for name in ("bert", "albert")},
+    **{name: ["lm"] for name in ("seq2seq", "t5", "gsg", "bart", "prefixlm")},
+}
+
+_WITH_DECODER = ("seq2seq", "t5", "gsg", "bart")
+
+
+def _modern(values: dict[str, Any]) -> dict[str, Any]:
+    """The config in the form of today: UER has one name for several embeddings, and for several targets."""
+    found = dict(values)
+    for key in ("stream_0", "stream_1"):
+        if isinstance(found.get(key), dict):
+            found[key] = _modern(found[key])
+    for key in ("embedding", "tgt_embedding"):
+        name = found.get(key)
+        if isinstance(name, str) and name.startswith("word_") and name != "word_patch":
+            found[key] = name.split("_")
+    target = found.get("target")
+    if isinstance(target, str) and target in _OLD_TARGETS:
+        found["target"] = _OLD_TARGETS[target]
+        found.setdefault("data_processor", "mt" if target == "seq2seq" else target)
+        if target in _WITH_DECODER:
+            found.setdefault("decoder", "transformer")
+    return found
