@@ -10,7 +10,7 @@ from tp_core.errors import CheckpointError, TPError
 from tp_core.interfaces.format import Format, Say
 from tp_tencentpretrain.format_options import TencentPretrainFormatConfig
 from tp_tencentpretrain.original.config import read_original
-from tp_tencentpretrain.processors import TOKENIZERS, columns, processor, task_processor, write_tags
+from tp_tencentpretrain.processors import TOKENIZERS, columns, original_processor, processor, task_processor, write_tags
 from tp_tencentpretrain.tokenizers import (
     TokenizerFiles,
     copied,
@@ -121,6 +121,8 @@ class TencentPretrain(Format):
         whole = {each.name: read(each.name).contiguous() for each in planned}
         for mirror in found.mirrors:
             whole |= {mirror.theirs + n.removeprefix(mirror.of): t for n, t in whole.items() if n.startswith(mirror.of)}
+        used = None if task else original_processor(spec.dump().get("data", {}).get("processor"))
+        config |= {"data_processor": used} if used else {}
         torch.save(whole, folder / "model.bin")
         write_json(folder / "config.json", config)
         if task == "ner":

@@ -13,12 +13,6 @@ from tp_tencentpretrain.original.config import OriginalConfig
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
 
-#: All data processors of the original.
-DATA_PROCESSORS = (
-    *("bert", "lm", "mlm", "bilm", "albert", "mt", "t5", "cls", "prefixlm", "gsg", "bart", "cls_mlm"),
-    *("vit", "vilt", "clip", "s2t", "beit", "dalle", "llm_pretrain", "llm_sft"),
-)
-
 #: Tasks whose scripts have one tokenizer, whatever --tokenizer says.
 TOKENIZERS = {"ner": "space", "cmrc": "char", "chid": "char"}
 
@@ -85,6 +79,21 @@ def processor(config: OriginalConfig) -> dict[str, Any] | None:
     if name in _PICTURES:
         return {name: {**options, **picture_options(config)}}
     return {name: {**options, **speech_options(config)}} if name == "speech_text" else found
+
+
+def original_processor(tree: Any) -> str | None:
+    """The original's name of a processor; None if it has none like it.
+
+    Args:
+        tree: the processor as in a spec, with all its options; None for a model without one.
+    """
+    ((own, options),) = tree.items() if isinstance(tree, dict) else ((tree, {}),)
+    for name, processors in PROCESSORS.items():
+        for ours, needed in processors.items():
+            usual = {} if needed or ours != "bert" else {"sentence_task": "next"}
+            if ours == own and all(options.get(key) == value for key, value in {**usual, **needed}.items()):
+                return name
+    return None
 
 
 def task_processor(task: str, labels: str | None, flag: str = "--labels") -> dict[str, Any]:

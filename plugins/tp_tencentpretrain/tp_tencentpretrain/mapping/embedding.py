@@ -139,6 +139,8 @@ def _speech(config: OriginalConfig, theirs: str, ours: str) -> Made:
     channels, sizes = config["conv_channels"], config["conv_kernel_sizes"]
     if not isinstance(channels, list) or not isinstance(sizes, list) or len(channels) != len(sizes):
         raise TPError(f"{config.where}: 'conv_channels' and 'conv_kernel_sizes' must be lists of the same length")
+    if not channels or not all(isinstance(each, int) and each > 0 for each in (*channels, *sizes)):
+        raise TPError(f"{config.where}: 'conv_channels' and 'conv_kernel_sizes' must have integers above 0")
     if config["data_processor"] not in (None, "s2t"):
         raise TPError(
             f"{config.where}: 'speech' with the data processor '{config['data_processor']}' has no gates; only models "

@@ -35,7 +35,8 @@ def config_of(model: Tree, task: str | None = None) -> dict[str, Any]:
         TPError: the model has a part that the original does not have.
     """
     config = _dual(model) if "streams" in model else _single(model)
-    config |= _targets(model.get("target", [])) if task is None else _pooling_of(model)
+    rows = model.get("target_vocab_size") or model.get("vocab_size") or 0
+    config |= _targets(model.get("target", []), rows) if task is None else _pooling_of(model)
     return {key: value for key, value in config.items() if value != MODEL.get(key)}
 
 
@@ -173,7 +174,7 @@ def _transformer(options: Tree) -> dict[str, Any]:
     return config
 
 
-def _targets(trees: list[Any]) -> dict[str, Any]:
+def _targets(trees: list[Any], rows: int) -> dict[str, Any]:
     config: dict[str, Any] = {"target": []}
     for tree in trees:
         name, options = _one(tree)
@@ -181,6 +182,9 @@ def _targets(trees: list[Any]) -> dict[str, Any]:
         config["target"].append("sp" if known == "itm" else known)
         if name in ("mlm", "lm"):
             config["tie_weights"] = options["tie"] or config.get("tie_weights", False)
+        if options.get("label_smoothing"):
+            # The original spreads it over the other tokens, and not over all.
+            config["label_smoothing"] = round(options["label_smoothing"] * (rows - 1) / rows, 9) if rows else 0.0
         if name in ("lm", "bilm"):
             config["has_lmtarget_bias"] = options["bias"]
         if name == "cls":

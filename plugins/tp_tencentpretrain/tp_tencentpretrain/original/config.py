@@ -10,6 +10,7 @@ from typing import Any
 from tp_core.errors import TPError
 from tp_core.files.bounded_reads import read_json
 from tp_core.suggest import did_you_mean
+from tp_tencentpretrain.original.values import check_values
 
 #: The options that define a model, with the original's defaults. None: the original has no default.
 MODEL: dict[str, Any] = {
@@ -108,6 +109,7 @@ class OriginalConfig(Mapping[str, Any]):
     unused_segments = False
 
     def __init__(self, values: Mapping[str, Any], where: str, beside: Mapping[str, Any] | None = None) -> None:
+        check_values(values, where)
         self.given, self.where = dict(values), where
         self._all = {**MODEL, **OTHERS, **(beside or {}), **values}
 

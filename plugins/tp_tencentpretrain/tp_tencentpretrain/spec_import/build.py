@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tp_core.errors import TPError
+from tp_core.interop.folders import reason
 from tp_core.spec.choices.part_names import key_of
 from tp_tencentpretrain.mapping.model import converted, weigh_segments
 from tp_tencentpretrain.original.checkpoint import NoTensors
@@ -65,7 +67,10 @@ def import_spec(config: Path, arguments: Sequence[str]) -> Imported:
         weigh_segments(original, model)
     if task is not None and task.copies:
         model = copies(model, original["pooling"])
-    tree: dict[str, Any] = shortest(model)
+    try:
+        tree: dict[str, Any] = shortest(model)
+    except TPError as error:
+        raise TPError(f"{config}: {reason(error)}") from None
     data = DataPart(given, original, task, fine_tuning)
     train = TrainPart(given, fine_tuning, task)
     if fine_tuning and task is None:

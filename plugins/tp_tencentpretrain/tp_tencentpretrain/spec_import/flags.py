@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tp_core.errors import TPError
 from tp_core.suggest import did_you_mean
-from tp_tencentpretrain.processors import DATA_PROCESSORS
+from tp_tencentpretrain.original.values import DATA_PROCESSORS
 
 
 class Flag(NamedTuple):

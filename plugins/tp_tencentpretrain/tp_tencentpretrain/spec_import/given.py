@@ -17,7 +17,8 @@ class Given(Mapping[str, Any]):
     """
 
     def __init__(self, config: Mapping[str, Any], command: Mapping[str, Any]) -> None:
-        self._values, self._command = {**config, **command}, tuple(command)
+        written = {name: value for name, value in config.items() if value is not None}
+        self._values, self._command = {**written, **command}, tuple(command)
         self._used: set[str] = set()
 
     def __getitem__(self, name: str) -> Any:

@@ -25,9 +25,11 @@ def shortest(model: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         model: the ``model:`` part of a spec, with any of its options.
+
+    Raises:
+        TPError: the model is not valid.
     """
-    wanted = _resolved({"model": model})
-    assert wanted is not None
+    wanted = _whole({"model": model})
     best = _pruned({"model": _hoisted(model, {}, wanted)}, wanted)
     # A preset may set anything, so that all options are given over it first.
     every = {**wanted, "vocab_size": model.get("vocab_size")}
@@ -43,12 +45,21 @@ def shortest(model: Mapping[str, Any]) -> dict[str, Any]:
 
 def _resolved(spec: Mapping[str, Any]) -> dict[str, Any] | None:
     """The ``model:`` part with all its options; None if the spec is not valid."""
-    # The processor of a preset is for its targets; that of the spec is chosen elsewhere.
-    others = {"data": {"processor": None}} if "extends" in spec else {}
     try:
-        model: dict[str, Any] = spec_of({"tp": 1, **spec, **others}).dump()["model"]
+        return _whole(spec)
     except TPError:
         return None
+
+
+def _whole(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``model:`` part with all its options.
+
+    Raises:
+        TPError: the spec is not valid.
+    """
+    # The processor of a preset is for its targets; that of the spec is chosen elsewhere.
+    others = {"data": {"processor": None}} if "extends" in spec else {}
+    model: dict[str, Any] = spec_of({"tp": 1, **spec, **others}).dump()["model"]
     _fill(model)
     return model
 
