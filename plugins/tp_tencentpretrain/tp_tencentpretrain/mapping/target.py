@@ -110,7 +110,7 @@ def _mlm(config: OriginalConfig, words: Words) -> Piece:
 
 
 def _sp(config: OriginalConfig, words: Words) -> Piece:
-    """Whether two sentences follow each other; for a picture and a text (ViLT), whether they belong together."""
+    """The head for pairs: two sentences that follow each other, or a picture and a text that belong together (ViLT)."""
     ours = "itm" if "word_patch" in config.names("embedding") else "sp"
     rules: list[WeightRule] = [
         Same("target.sp.linear_1", f"targets.{ours}.dense"),
