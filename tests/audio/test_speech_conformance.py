@@ -13,7 +13,12 @@ from tp_core.testing import check_module
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"kernel_sizes": [3], "strides": [3], "scale": True}, {"kernel_sizes": [5, 3, 3], "strides": [2, 1, 2]}],
+    [
+        {},
+        {"whole_steps": True},
+        {"kernel_sizes": [3], "strides": [3], "scale": True},
+        {"kernel_sizes": [5, 3, 3], "strides": [2, 1, 2]},
+    ],
 )
 def test_the_speech_embedding_conforms(options: dict[str, Any]) -> None:
     check_module("speech", "embedding", {"num_mel_bins": 12, "channels": 16, **options}, length=13)

@@ -29,7 +29,7 @@ from tests.text.corpora import (
     running_text,
 )
 from tp_core.errors import DataError, TPError
-from tp_core.interfaces import IGNORE, GenerationTokens
+from tp_core.interfaces import IGNORE, GenerationTokens, PromptRoom
 from tp_text.processors.bart import infilled, permuted, thinned
 from tp_text.processors.gap_sentences import principal, rouge_against_rest, runs
 from tp_text.processors.reading import tokenized
@@ -88,6 +88,32 @@ def test_source_and_target_of_t5_restore_the_text_and_sentinels_come_in_order(tm
         if index == 0:
             masks.add(tuple(source))
     assert len(masks) == 4, "each visit hides other spans"
+
+
+@pytest.mark.parametrize("name", ["t5", "gsg"])
+def test_a_source_may_begin_with_a_special_token(tmp_path: Path, name: str) -> None:
+    made = processor(tmp_path, name, extra=SENTINELS, max_length=40, source_start="cls", start="cls")
+    documents = LINES if name == "t5" else running_text(LONG)
+    rows = rows_of(tmp_path, made, documents)
+    for index in range(len(rows)):
+        source = draw(made, rows, index)["input_ids"].tolist()
+        assert (source[0], source[-1]) == (CLS, EOS)
+        assert len(source) <= 40
+    (sample,) = made.prompts(records(["w1 w2"]), PromptRoom(40))
+    assert (sample["input_ids"][0], sample["input_ids"][-1]) == (CLS, EOS)
+    assert made.generation().start == (CLS,)
+
+
+@pytest.mark.parametrize(("start", "expected"), [("cls", (CLS,)), (None, (EOS, CLS))])
+def test_the_decoder_of_bart_begins_with_each_special_token_once(
+    tmp_path: Path, start: str | None, expected: tuple[int, ...]
+) -> None:
+    made = processor(tmp_path, "bart", max_length=40, start=start)
+    assert made.generation().start == expected
+    rows = rows_of(tmp_path, made, running_text(LONG))
+    decoder = made.collate([draw(made, rows, 0)]).target["input_ids"][0].tolist()
+    assert tuple(decoder[: len(expected)]) == expected
+    assert CLS not in decoder[len(expected) :]
 
 
 def test_rows_of_t5_hold_every_token_and_fill_the_source_exactly(tmp_path: Path) -> None:

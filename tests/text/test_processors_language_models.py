@@ -12,6 +12,7 @@ import pytest
 from tests.text.corpora import (
     ALL,
     CLS,
+    CORPUS,
     EOS,
     FIRST,
     LINES,
@@ -42,6 +43,23 @@ def test_bilm_rows_hold_every_token_of_the_corpus_in_order(tmp_path: Path, max_l
     each = [rows.get("tokens", n).tolist() for n in range(len(rows))]
     assert [i for row in each for i in row if i != EOS] == ALL
     assert {len(row) for row in each[:-1]} == {max_length - 2}
+
+
+@pytest.mark.parametrize("name", ["lm", "bilm", "t5"])
+def test_a_row_may_hold_one_document_only(tmp_path: Path, name: str) -> None:
+    """TencentPretrain and fairseq (``--sample-break-mode``) cut each document alone."""
+    sentinels = tuple(f"<extra_id_{number}>" for number in range(8)) if name == "t5" else ()
+    made = processor(tmp_path, name, extra=sentinels, max_length=12, pack=False)
+    rows = rows_of(tmp_path, made, LINES)
+    each = [rows.get("tokens", n).tolist() for n in range(len(rows))]
+    room = {"lm": 13, "bilm": 10, "t5": getattr(made, "row_length", 0)}[name]
+    end = [EOS] if name == "lm" else []
+    expected = []
+    for document in CORPUS:
+        ids = [number for line in document for number in numbers(line)] + end
+        expected += [ids[start : start + room] for start in range(0, len(ids), room)]
+    least = 1 if name == "bilm" else 2
+    assert each == [row for row in expected if len(row) >= least]
 
 
 def test_bilm_labels_are_the_neighbours_and_the_edges_have_none(tmp_path: Path) -> None:

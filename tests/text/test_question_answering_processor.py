@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.text.corpora import TAILS, WORDS, draw, records, rows_of
+from tests.text.corpora import FIRST, TAILS, WORDS, draw, records, rows_of
 from tests.text.questions import COMMA, CONTEXT, asked, evaluated, made, text_of
 from tests.text.vocabularies import BERT
+from tp_core.options.context import BuildContext
 from tp_text.processors.question_answering_options import QuestionAnsweringProcessorConfig
 
 
@@ -38,6 +39,29 @@ def test_windows_are_those_of_transformers(tmp_path: Path, stride: int, words: i
     rows = rows_of(tmp_path, processor, records([asked("w0", context=context)]))
     assert [draw(processor, rows, n)["input_ids"].tolist() for n in range(len(rows))] == expected["input_ids"]
     assert processor.record_starts(rows).tolist() == [0]
+
+
+@pytest.mark.parametrize("words", [1, 14, 15, 40, 97])
+@pytest.mark.parametrize("step", [4, 12, 50])
+def test_windows_may_begin_at_a_fixed_distance(tmp_path: Path, step: int, words: int) -> None:
+    """BERT's and TencentPretrain's doc_stride: the next window begins that many tokens later, or after a window."""
+    processor = made(tmp_path, step=step, question_max_length=3)
+    context = " ".join(f"w{n}" for n in range(words))
+    (samples,) = processor.divide(records([{"question": "w1 w2", "context": context}]))
+    room, start, expected = 20 - 3 - 2, 0, []
+    while True:
+        length = min(room, words - start)
+        expected.append((start, length))
+        if start + length == words:
+            break
+        start += min(length, step)
+    found = [
+        (sample["input_ids"][sample["context"][0]] - FIRST, sample["context"][1] - sample["context"][0])
+        for sample in samples
+    ]
+    assert found == expected
+    problems = QuestionAnsweringProcessorConfig(step=4, stride=2).check(BuildContext())
+    assert "and stride exclude each other" in str([*problems])
 
 
 def test_labels_are_those_of_the_example_of_transformers(tmp_path: Path) -> None:

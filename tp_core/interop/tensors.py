@@ -169,6 +169,8 @@ def _damage(file: Path) -> str:
 
 def _add_pickled(file: Path, tensors: Tensors) -> None:
     for name, value in _unpickle(file).items():
+        if isinstance(value, Tensor) and value.layout != torch.strided:
+            raise CheckpointError(f"{file}: the tensor '{name}' is sparse; only dense tensors can be converted")
         if not isinstance(value, Tensor):
             message = f"'{name}' is of type {type(value).__name__}; expected names and tensors only"
             raise CheckpointError(f"{file}: {message}")

@@ -45,6 +45,7 @@ class Speech(Embedding):
             for inputs, outputs, width, stride in zip(widths, widths[1:], config.kernel_sizes, config.strides)
         )
         self.strides, self.mask_padding = config.strides, config.mask_padding
+        self.whole = math.prod(config.strides) if config.whole_steps else None
         self.scale = math.sqrt(size) if config.scale else None
 
     def forward(self, inputs: Inputs, sequence: Sequence | None) -> Sequence:
@@ -61,6 +62,10 @@ class Speech(Embedding):
             if self.mask_padding:
                 states = states.masked_fill(~_real(lengths, states.shape[2]).unsqueeze(1), 0)
             states, lengths = convolution(states), (lengths + stride - 1) // stride
+        if self.whole is not None:
+            rows, frames = inputs["input_features"].shape[:2]
+            own = torch.full((rows,), frames, device=states.device) if mask is None else mask.sum(dim=1)
+            lengths = (own // self.whole).clamp(min=1)
         states = states.transpose(1, 2)
         if self.scale is not None:
             states = states * self.scale

@@ -1,12 +1,12 @@
 """Options of the speech embedding. Torch-free."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from tp_audio.ports import INPUT_FEATURES
-from tp_core.options.base import Problem
+from tp_core.options.base import Equivalent, Problem
 from tp_core.options.context import BuildContext
 from tp_core.options.embedding import EmbeddingConfig
 from tp_core.options.facts import FieldSpec
@@ -37,12 +37,23 @@ class SpeechConfig(EmbeddingConfig):
         description="hide padding from the convolutions; false: the last states of a recording depend on the amount "
         "of padding in the batch, as in transformers' Speech2Text",
     )
+    whole_steps: bool = Field(
+        False,
+        description="hide the state of a recording's last frames if they are fewer than the product of the strides",
+    )
     init_std: TrainingOnly[float | None] = Field(
         None,
         gt=0,
         description="standard deviation of the initial weights; default: sqrt(3 / inputs of a filter), which keeps "
         "the variance constant through the gates",
     )
+
+    def equivalents(self) -> Iterable[Equivalent]:
+        """The same embedding, which also shows the state of the last frames."""
+        if not self.whole_steps:
+            return []
+        reason = "the state of a recording's last frames is seen if they are fewer than the strides"
+        return [Equivalent(self.model_copy(update={"whole_steps": False}), difference=reason)]
 
     def positions(self, inputs: int) -> int:
         for stride in self.strides:

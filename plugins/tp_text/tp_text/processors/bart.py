@@ -27,7 +27,7 @@ class BartProcessor(EncoderDecoderProcessor):
     def __init__(self, config: BartProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
         self.head, self.tail = edges(tokenizer, ("cls", "bos"), ("sep", "eos"))
-        self.target_head = self.head
+        self.target_head = () if self.start in self.head else self.head
         self.noise = config
         self.mask_token = tokenizer.special["mask"]
 

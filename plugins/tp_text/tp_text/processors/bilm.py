@@ -30,12 +30,13 @@ class BidirectionalLmProcessor(TextProcessor):
         self.end = end_of(tokenizer)
         self.head = () if begin is None else (begin,)
         self.tail = () if self.end is None else (self.end,)
+        self.pack = config.pack
         self.room = self.max_length - len(self.head) - len(self.tail)
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         documents = (ids for texts in self.tokenized(records, report) for ids in texts.documents())
         least = 2 - len(self.head) - len(self.tail)
-        for rows in packed_rows(documents, self.room, self.end):
+        for rows in packed_rows(documents, self.room, self.end if self.pack else None, across=self.pack):
             yield {"tokens": [row for row in rows if len(row) >= least]}
 
     def framed(self, ids: Any) -> Ids:

@@ -16,7 +16,7 @@ from tp_core.options.context import DataContext
 from tp_text.processors.gap_sentences_options import GapSentencesProcessorConfig
 from tp_text.processors.reading import TokenizedTexts
 from tp_text.processors.records import in_columns
-from tp_text.processors.seq2seq import EncoderDecoderProcessor, end_of
+from tp_text.processors.seq2seq import EncoderDecoderProcessor
 
 #: PEGASUS's sentence mask token.
 _SENTENCE_MASK = "<mask_1>"
@@ -32,8 +32,7 @@ class GapSentencesProcessor(EncoderDecoderProcessor):
 
     def __init__(self, config: GapSentencesProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
-        end = end_of(tokenizer)
-        self.head, self.tail = (), () if end is None else (end,)
+        self.bare_source(config.source_start)
         self.ratio = config.gap_ratio
         self.sentence_mask = _mask_of(tokenizer, config.mask_token)
 

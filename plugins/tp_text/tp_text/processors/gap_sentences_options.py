@@ -18,6 +18,7 @@ class GapSentencesProcessorConfig(DenoisingConfig):
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "start", "end", "mask_token"})
 
     start: Role | None = Field("pad", description="first token of the decoder input; if null: bos, else cls")
+    source_start: Role | None = Field(None, description="special token before the source; default: none")
     gap_ratio: float = Field(0.3, gt=0, lt=1, description="share of sentences to mask, at least one")
     mask_token: str | None = Field(
         None,

@@ -32,7 +32,8 @@ from tp_text.processors.text import TextProcessor
 
 
 class LmProcessor(TextProcessor):
-    """Packs documents, one per line, into rows of ``max_length`` + 1 tokens; a row may span several documents.
+    """Packs documents, one per line, into rows of ``max_length`` + 1 tokens; a row may span several documents
+    unless ``pack`` is false.
 
     A document begins with the tokenizer's initial special tokens (LLaMA's ``<s>``) and ends with the end-of-text token.
 
@@ -42,7 +43,7 @@ class LmProcessor(TextProcessor):
 
     def __init__(self, config: LmProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
-        self.eos = tokenizer.special["eos"]
+        self.eos, self.pack = tokenizer.special["eos"], config.pack
         self.head = self.frame().head
         self.isolate, self.from_left = config.isolate_documents, config.truncation_side == "left"
 
@@ -53,7 +54,7 @@ class LmProcessor(TextProcessor):
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         documents = (ids for texts in self.tokenized(records, report) for ids in self._ended(texts))
-        for rows in packed_rows(documents, self.max_length + 1, separator=None):
+        for rows in packed_rows(documents, self.max_length + 1, separator=None, across=self.pack):
             # A row of one token has no next token to predict.
             yield {"tokens": [row for row in rows if len(row) > 1]}
 
@@ -61,10 +62,7 @@ class LmProcessor(TextProcessor):
         """The documents, each between the tokenizer's initial special tokens and the end-of-text token."""
         begin, end = np.array(self.head, dtype=np.int32), np.array([self.eos], dtype=np.int32)
         for ids in texts.documents():
-            if self.head:
-                yield begin
-            yield ids
-            yield end
+            yield np.concatenate([begin, ids, end])
 
     def sample(self, rows: Rows, index: int, generator: np.random.Generator) -> Sample:
         tokens = rows.get("tokens", index)

@@ -8,7 +8,7 @@ from pydantic import Field
 from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import INPUT_IDS, LENGTHS, Port
-from tp_text.processors.text_options import TextProcessorConfig
+from tp_text.processors.text_options import PACK, TextProcessorConfig
 
 
 class LmProcessorConfig(TextProcessorConfig):
@@ -16,12 +16,14 @@ class LmProcessorConfig(TextProcessorConfig):
 
     terms: ClassVar[Mapping[str, str]] = {
         "truncation_side": "truncation",
+        "pack": "full_sentences packing sample_packing group_texts",
     }
 
     implementation: ClassVar[str] = "tp_text.processors.lm:LmProcessor"
     needs_special: ClassVar[tuple[str, ...]] = ("eos",)
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad", "truncation_side"})
 
+    pack: bool = Field(True, description=PACK)
     isolate_documents: bool = Field(
         False, description="restart positions at each document; attention stays within a document"
     )

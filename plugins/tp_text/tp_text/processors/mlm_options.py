@@ -10,7 +10,7 @@ from tp_core.options.context import BuildContext
 from tp_core.options.facts import FieldSpec
 from tp_core.options.ports import Port
 from tp_text.processors.masking_options import MASKING_OPTIONS, MaskingOptions
-from tp_text.processors.text_options import TextProcessorConfig
+from tp_text.processors.text_options import PACK, TextProcessorConfig
 
 if TYPE_CHECKING:
     from tp_core.interfaces.tokenizer import TokenizerFacts
@@ -27,7 +27,7 @@ class MlmProcessorConfig(TextProcessorConfig, MaskingOptions):
     needs_special: ClassVar[tuple[str, ...]] = ("cls", "sep", "pad", "mask")
     sampling_options: ClassVar[frozenset[str]] = frozenset({"pad"}) | MASKING_OPTIONS
 
-    pack: bool = Field(True, description="fill rows across documents; if false, a row holds text of one document only")
+    pack: bool = Field(True, description=PACK)
 
     def provides(self, context: BuildContext) -> dict[Port, FieldSpec]:
         return super().provides(context) | {Port.labels("mlm"): FieldSpec()}

@@ -72,6 +72,7 @@ class QuestionAnsweringProcessor(TextProcessor):
         for option, message in config.check_frame(self.frame(pair=True)):
             raise TPError(f"data.processor.qa{f'.{option}' if option else ''}: {message}")
         self.config = config
+        self.step = config.step
         self.stride, self.question_limit = config.window_stride(), config.question_limit()
         self._remarks: list[str] = []
 
@@ -143,7 +144,8 @@ class QuestionAnsweringProcessor(TextProcessor):
         if cut:
             found.append(f"questions cut to {self.question_limit} tokens (question_max_length): {cut:,}")
         if nowhere:
-            reason = f"their answers are longer than the {self.stride} tokens that windows share (stride)"
+            shared = f"{self.stride} tokens that windows share (stride)"
+            reason = f"their answers are longer than the {shared if self.step is None else 'part of their windows'}"
             found.append(f"questions whose answer no window has as a whole: {nowhere:,}; {reason}")
         if longest > _USUAL_LENGTH:
             found.append(
@@ -168,7 +170,7 @@ class QuestionAnsweringProcessor(TextProcessor):
         for question, ids in zip(questions, asked):
             own, whole = ids[: self.question_limit], encoded[question.context].ids
             room = self.max_length - self.special_count(pair=True) - len(own)
-            parts = windows(len(whole), room, self.stride)
+            parts = windows(len(whole), room, self.stride if self.step is None else max(0, room - self.step))
             found.append(Tokenized(own, len(ids) > len(own), whole, places[question.context], parts))
         return found
 

@@ -45,6 +45,12 @@ class QuestionAnsweringProcessorConfig(TextProcessorConfig):
         description="number of tokens that neighbouring windows of a text share; default: a quarter of max_length, at "
         "most 128",
     )
+    step: int | None = Field(
+        None,
+        gt=0,
+        description="number of tokens between the begins of neighbouring windows, at most those of a window, instead "
+        "of stride (BERT's doc_stride)",
+    )
     question_max_length: int | None = Field(
         None,
         gt=0,
@@ -63,7 +69,9 @@ class QuestionAnsweringProcessorConfig(TextProcessorConfig):
     )
 
     def window_stride(self) -> int:
-        """The option ``stride``, or its default."""
+        """The option ``stride``, or its default; 0 if the option ``step`` gives the distance of windows."""
+        if self.step is not None:
+            return self.stride or 0
         return min(128, self.max_length // 4) if self.stride is None else self.stride
 
     def question_limit(self) -> int:
@@ -87,6 +95,9 @@ class QuestionAnsweringProcessorConfig(TextProcessorConfig):
         yield from super().check(context)
         if not self.unanswerable and self.no_answer_threshold:
             yield Problem("no_answer_threshold", "is for questions without an answer; set unanswerable: true")
+
+        if self.step is not None and self.stride is not None:
+            yield Problem("step", "and stride exclude each other: both give the distance of windows")
 
     def check_targets(self, data: DataContext) -> Iterator[Problem]:
         yield from super().check_targets(data)

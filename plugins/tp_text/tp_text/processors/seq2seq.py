@@ -14,7 +14,7 @@ from tp_core.interfaces import IGNORE, Batch, GenerationTokens, PromptRoom, Reco
 from tp_core.interfaces.framing import Frame
 from tp_core.options.context import DataContext
 from tp_text.processors.prompts import prompt
-from tp_text.processors.seq2seq_options import EncoderDecoderConfig
+from tp_text.processors.seq2seq_options import EncoderDecoderConfig, Role
 from tp_text.processors.text import TextProcessor
 
 
@@ -49,6 +49,18 @@ class EncoderDecoderProcessor(TextProcessor):
                 f"its special tokens are {have}"
             )
         return found
+
+    def bare_source(self, start: Role | None) -> None:
+        """Give sources no special tokens but an end token, and a token before the text if ``start`` names one.
+
+        Raises:
+            TPError: the vocabulary has no such token.
+        """
+        special, end = self.tokenizer.special, end_of(self.tokenizer)
+        if start is not None and start not in special:
+            raise TPError(f"data.processor: the vocabulary has no {start} token for source_start")
+        self.head = () if start is None else (special[start],)
+        self.tail = () if end is None else (end,)
 
     # -- rows --------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from tp_core.interfaces import Record, Report, Rows, Sample, Tokenizer
 from tp_core.options.context import DataContext
 from tp_text.processors.packing import packed_rows
 from tp_text.processors.sentinels import find_sentinels
-from tp_text.processors.seq2seq import EncoderDecoderProcessor, end_of
+from tp_text.processors.seq2seq import EncoderDecoderProcessor
 from tp_text.processors.span_corruption_options import SpanCorruptionProcessorConfig
 from tp_text.processors.span_lengths import SpanLengths
 
@@ -28,8 +28,8 @@ class SpanCorruptionProcessor(EncoderDecoderProcessor):
 
     def __init__(self, config: SpanCorruptionProcessorConfig, data: DataContext, tokenizer: Tokenizer) -> None:
         super().__init__(config, data, tokenizer)
-        end = end_of(tokenizer)
-        self.head, self.tail = (), () if end is None else (end,)
+        self.pack = config.pack
+        self.bare_source(config.source_start)
         self.spans = config.spans()
         self.row_length = config.row_length()
         tokens = tokenizer.ids_by_token()
@@ -39,7 +39,7 @@ class SpanCorruptionProcessor(EncoderDecoderProcessor):
 
     def prepare(self, records: Iterable[Record], report: Report) -> Iterator[dict[str, list[Any]]]:
         documents = (ids for texts in self.tokenized(records, report) for ids in texts.documents())
-        for rows in packed_rows(documents, self.row_length, separator=None):
+        for rows in packed_rows(documents, self.row_length, separator=None, across=self.pack):
             # A row needs at least two tokens: one hidden and one visible.
             yield {"tokens": [row for row in rows if len(row) > 1]}
 

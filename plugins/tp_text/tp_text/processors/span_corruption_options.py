@@ -11,6 +11,7 @@ from tp_text.processors.denoising_options import DenoisingConfig
 from tp_text.processors.sentinels import USUAL_SENTINELS, find_sentinels
 from tp_text.processors.seq2seq_options import Role
 from tp_text.processors.span_lengths import SpanLengths
+from tp_text.processors.text_options import PACK
 
 if TYPE_CHECKING:
     from tp_core.interfaces.tokenizer import TokenizerFacts
@@ -21,6 +22,7 @@ class SpanCorruptionProcessorConfig(DenoisingConfig):
 
     terms: ClassVar[Mapping[str, str]] = {
         "mean_span_length": "mean_noise_span_length",
+        "pack": "full_sentences packing sample_packing group_texts",
     }
 
     implementation: ClassVar[str] = "tp_text.processors.span_corruption:SpanCorruptionProcessor"
@@ -30,6 +32,8 @@ class SpanCorruptionProcessorConfig(DenoisingConfig):
     target_max_length: int | None = Field(
         None, gt=1, description="maximum length of the decoder input; default: the length needed for a full row"
     )
+    source_start: Role | None = Field(None, description="special token before the source; default: none")
+    pack: bool = Field(True, description=PACK)
     noise_density: float = Field(0.15, gt=0, lt=1, description="share of tokens to hide")
     mean_span_length: float = Field(3.0, ge=1, description="mean number of tokens per hidden span")
     sentinel_pattern: str | None = Field(
@@ -41,7 +45,8 @@ class SpanCorruptionProcessorConfig(DenoisingConfig):
 
     def row_length(self) -> int:
         """Maximum number of text tokens in a row whose source and target fit after the spans are hidden."""
-        return self.spans().longest_row(self.max_length, self.target_max_length)
+        room = self.max_length - (self.source_start is not None)
+        return self.spans().longest_row(room, self.target_max_length)
 
     def target_sequence_length(self) -> int:
         return self.spans().target_length(self.row_length())

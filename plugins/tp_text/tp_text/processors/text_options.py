@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tp_core.interfaces.tokenizer import TokenizerFacts
 
 
+PACK = "fill rows across documents; if false, a row holds text of one document only"
+
+
 class TextProcessorConfig(ProcessorConfig):
     """Shared options of all text processors."""
 

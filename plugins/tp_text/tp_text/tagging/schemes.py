@@ -38,9 +38,9 @@ class Span(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def parts(tag: str) -> tuple[str, str]:
-    """The prefix and the type of a tag; (``O``, empty) outside of spans."""
+    """The prefix and the type of a tag; (``O``, empty) outside of spans, and for a special tag such as ``[PAD]``."""
     prefix, _, kind = tag.partition("-")
-    return (OUTSIDE, "") if tag == OUTSIDE else (prefix, kind)
+    return (OUTSIDE, "") if tag == OUTSIDE or (tag.startswith("[") and tag.endswith("]")) else (prefix, kind)
 
 
 def scheme_of(tags: Iterable[str]) -> Scheme | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tp_text.tokenizers import roles
 from tp_text.tokenizers.files import read_vocabulary, write_vocabulary
+from tp_text.tokenizers.frames import DocumentEnds
 from tp_text.tokenizers.line_vocabulary_options import WordPieceConfig
 from tp_text.tokenizers.pipelines import character_pipeline, space_pipeline, wordpiece_pipeline
 from tp_text.tokenizers.rust import RustTokenizer, add_special_tokens
@@ -42,7 +43,7 @@ _CLASSES = {
 _LONGEST = 100
 
 
-class LineVocabularyTokenizer(RustTokenizer):
+class LineVocabularyTokenizer(DocumentEnds, RustTokenizer):
     """Tokenizer into WordPiece tokens, characters or words, depending on its options.
 
     Raises:
@@ -63,10 +64,12 @@ class LineVocabularyTokenizer(RustTokenizer):
         add_special_tokens(backend, spelled, vocabulary)
         super().__init__(backend, spelled, _BOUNDARIES[config.algorithm], config.special_in_text)
         self.pair_separators = config.pair_separators or self.pair_separators
+        self.add_ends(config.add_bos, config.add_eos, path)
         self._options = config.model_dump(mode="json")
         # transformers' class would add special tokens that the vocabulary lacks, with new ids.
         if isinstance(config, WordPieceConfig) and {"cls", "sep", "pad", "mask", "unk"} <= self.special.keys():
-            self.huggingface_class = {} if config.max_word_length != _LONGEST else _CLASSES
+            own = config.max_word_length != _LONGEST or config.add_bos or config.add_eos
+            self.huggingface_class = {} if own else _CLASSES
         # In the character tokenizer, white space is a token and does not separate words.
         self._memo = None if config.algorithm == "char" else WordMemo(backend)
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from tp_core.options.context import DataContext
 from tp_core.options.marks import PathStr
 from tp_core.options.tokenizer import TokenizerConfig
-from tp_text.tokenizers.options import PAIR_SEPARATORS, SPECIAL_IN_TEXT
+from tp_text.tokenizers.options import BOS, EOS, PAIR_SEPARATORS, SPECIAL_IN_TEXT
 
 if TYPE_CHECKING:
     from tp_core.interfaces.tokenizer import TokenizerFacts
@@ -33,6 +33,8 @@ class LineVocabularyConfig(TokenizerConfig):
     mask_token: str | None = "[MASK]"
     bos_token: str | None = None
     eos_token: str | None = None
+    add_bos: bool = Field(False, description=BOS)
+    add_eos: bool = Field(False, description=EOS)
     special_in_text: bool = Field(True, description=SPECIAL_IN_TEXT)
     pair_separators: Literal[1, 2] | None = Field(None, description=PAIR_SEPARATORS)
 
@@ -45,6 +47,8 @@ class LineVocabularyConfig(TokenizerConfig):
         from tp_text.tokenizers import roles
         from tp_text.tokenizers.files import read_vocabulary
 
+        if self.add_bos or self.add_eos:
+            return super().facts(data)  # which knows the tokens around texts
         path = Path(data.base, self.vocab)
         vocabulary = read_vocabulary(path)
         if self.unk_token not in vocabulary:
