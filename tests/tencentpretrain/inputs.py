@@ -66,7 +66,9 @@ def drawn(config: dict[str, Any]) -> Drawn:
         frames = torch.randn(
             len(LENGTHS), 12 * strides, config["audio_feature_size"], generator=torch.Generator().manual_seed(1)
         )
-        mask = torch.arange(12 * strides) < torch.tensor(LENGTHS)[:, None] * strides
+        # With two convolutions, the original leaves out frames that do not fill the strides.
+        over = torch.tensor([0, 3, 2, 1] if strides == 4 else [0])
+        mask = torch.arange(12 * strides) < torch.tensor(LENGTHS)[:, None] * strides + over[:, None]
         theirs, source = {"src": frames, "seg": seg}, {"input_features": frames, "attention_mask": mask}
     elif "word_patch" in modules:
         theirs, source, seg = _words_and_picture(config)

@@ -122,6 +122,31 @@ def test_a_classifier_of_means_gives_the_second_text_twice_the_weight(tmp_path: 
     assert json.loads((home.returns("classifier") / "config.json").read_text())["pooling"] == "mean"
 
 
+@pytest.mark.parametrize("shape", ["gpt2", "llama"])
+def test_means_weigh_segments_without_an_embedding_of_segments(shape: str, tmp_path: Path) -> None:
+    config = {key: value for key, value in SHAPES[shape].items() if key != "target"}
+    home = Home(tmp_path, TWO, {**config, "pooling": "mean"})
+    found = tp_core.predict(home.convert(), [dict(zip(("text_a", "text_b"), given)) for given in PAIRS])
+    for row, given in zip(found, PAIRS, strict=True):
+        tokens, seg = framed(*given)
+        weights = torch.tensor(seg, dtype=torch.float32).unsqueeze(-1)
+        pooled = (home.states(tokens, seg) * weights).sum(0) / weights.sum()
+        logits = home.linear("output_layer_2", torch.tanh(home.linear("output_layer_1", pooled)))
+        assert row["probabilities"] == pytest.approx(logits.softmax(-1).tolist(), abs=1e-5)
+    home.returns("classifier")
+
+
+def test_the_first_text_is_the_prefix_of_the_mask(tmp_path: Path) -> None:
+    """In the original, positions of segment 1 are seen by all, and those of segment 2 by later ones."""
+    config = {key: value for key, value in SHAPES["unilm"].items() if key != "target"}
+    home = Home(tmp_path, TWO, config)
+    texts = [PAIRS[0], PAIRS[1][:1], PAIRS[1]]
+    found = tp_core.predict(home.convert(), [dict(zip(("text_a", "text_b"), given)) for given in texts])
+    for row, given in zip(found, texts, strict=True):
+        assert row["probabilities"] == pytest.approx(pooled_logits(home, given).softmax(-1).tolist(), abs=1e-5)
+    home.returns("classifier")
+
+
 @pytest.mark.parametrize("pooling", ["last", "max"])
 def test_a_pooling_that_is_wrong_for_pairs_is_noted(pooling: str, tmp_path: Path) -> None:
     home = Home(tmp_path, TWO, {**BERT, "pooling": pooling})

@@ -38,7 +38,7 @@ def imported(folder: Path, config: dict[str, Any], *options: str) -> tuple[dict[
 def test_the_model_of_a_spec_is_that_of_the_config(shape: str, tmp_path: Path) -> None:
     tree, _ = imported(tmp_path, SHAPES[shape])
     found = spec_of({key: tree[key] for key in ("extends", "model") if key in tree}).dump()["model"]
-    expected = spec_of({"model": converted(OriginalConfig(SHAPES[shape], "config"), NoTensors()).model})
+    expected = spec_of({"model": converted(OriginalConfig(SHAPES[shape], "config"), NoTensors(apart=True)).model})
     for model in (found, wanted := expected.dump()["model"]):
         for part in ("encoder", "decoder"):
             layers = model.get(part, {}).get("transformer", {})
@@ -60,7 +60,7 @@ BERT_BASE = {
 
 def test_a_spec_is_short(tmp_path: Path) -> None:
     options = "python3 pretrain.py --corpus_path corpus.txt --vocab_path vocab.txt --data_processor bert "
-    options += "--dynamic_masking --whole_word_masking --total_steps 500 --learning_rate 1e-4 --seq_length 64"
+    options += "--dynamic_masking --span_masking --total_steps 500 --learning_rate 1e-4 --seq_length 64"
     tree, notes = imported(tmp_path, BERT_BASE, *options.split())
     assert notes == []
     assert tree == {
@@ -68,7 +68,7 @@ def test_a_spec_is_short(tmp_path: Path) -> None:
         "model": {"norm": "unbiased_layernorm", "embedding": ["word", "pos", "padded_segments"]},
         "data": {
             "tokenizer": {"wordpiece": {"vocab": "vocab.txt", "max_word_length": 200}},
-            "processor": {"bert": {"max_length": 64, "whole_word": True}},
+            "processor": {"bert": {"max_length": 64, "span": True}},
             "train": "corpus.txt",
         },
         "train": {
@@ -313,7 +313,7 @@ SCRIPTS: list[tuple[str, str, Any, Any]] = [
         "run_cmrc",
         "--seq_length 384 --doc_stride 128",
         "qa",
-        {"qa": {"scoring": "cmrc", "max_length": 384, "stride": 256}},
+        {"qa": {"scoring": "cmrc", "step": 128, "max_length": 384}},
     ),
 ]
 
@@ -323,7 +323,9 @@ def test_a_fine_tuning_script_has_its_target_and_processor(
     script: str, more: str, target: Any, processor: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "train.tsv").write_text(ROWS)
-    options = f"python3 finetune/{script}.py --train_path {tmp_path / 'train.tsv'} --dev_path dev.tsv {more}"
+    options = (
+        f"python3 finetune/{script}.py --train_path {tmp_path / 'train.tsv'} --dev_path dev.tsv --vocab_path v {more}"
+    )
     tree, notes = imported(tmp_path, BERT_BASE, *options.split())
     assert tree["model"]["target"] == [target]
     assert tree["data"]["processor"] == processor
@@ -370,3 +372,84 @@ def test_a_language_model_frames_texts_with_the_tokens_of_bert(tmp_path: Path) -
     tree, _ = imported(tmp_path, SHAPES["gpt2"], "--vocab_path", "vocab.txt", "--data_processor", "lm")
     tokenizer = tree["data"]["tokenizer"]["wordpiece"]
     assert (tokenizer["bos_token"], tokenizer["eos_token"]) == ("[CLS]", "[SEP]")
+
+
+def test_paths_are_relative_to_the_file_of_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(SHAPES["bert"]))
+    (tmp_path / "data").mkdir()
+    for name in ("train", "dev"):
+        (tmp_path / "data" / f"{name}.tsv").write_text("label\ttext_a\n0\tba\n1\tbe\n")
+    tokens = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "ba", "be")
+    (tmp_path / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens))
+    (tmp_path / "specs").mkdir()
+    line = (
+        "run_classifier.py --train_path data/train.tsv --dev_path data/dev.tsv --vocab_path vocab.txt --seq_length 16"
+    )
+    more = ["--pretrained_model_path", "my models/bert.bin"]
+    command = ["import-spec", "config.json", "--output", "specs/a.yaml", "--", *line.split(), *more]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 0, result.output
+    assert "--from tencentpretrain 'my models/bert.bin' --config config.json --vocab vocab.txt" in result.output
+    tree = yaml.safe_load((tmp_path / "specs" / "a.yaml").read_text())
+    assert tree["data"]["train"] == "../data/train.tsv"
+    assert tree["init_from"] == "../models/bert"
+    del tree["init_from"]
+    (tmp_path / "specs" / "a.yaml").write_text(yaml.dump(tree))
+    result = CliRunner().invoke(cli, ["check", "specs/a.yaml"])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(("micro", "warmup"), [(4, 0.1), (4, 0.5), (16, 0.1), (8, 0.2), (4, 1)])
+def test_learning_rates_of_an_accumulation(micro: int, warmup: float, tmp_path: Path) -> None:
+    line = f"--corpus_path c --vocab_path v --total_steps 1600 --accumulation_steps {micro} --warmup {warmup}"
+    tree, _ = imported(tmp_path, SHAPES["bert"], *line.split())
+    spec = {"model": {"hidden_size": 8, "embedding": "word", "encoder": "lstm"}}
+    train = {key: tree["train"][key] for key in ("steps", "schedule")}
+    ours = spec_of({**spec, "train": train}).train
+    assert ours is not None
+    schedule, updates, peak = ours.schedule.config.build(1600 // micro), 1600 // micro, int(1600 * warmup)
+    theirs = [step / peak if step < peak else (1600 - step) / (1600 - peak) for step in range(updates)]
+    assert [schedule.factor(step) for step in range(updates)] == pytest.approx(theirs, abs=1e-4)
+
+
+def test_steps_of_an_accumulation_are_updates(tmp_path: Path) -> None:
+    line = "--corpus_path c --total_steps 10000 --save_checkpoint_steps 5000 --report_steps 100 --accumulation_steps 4"
+    tree, _ = imported(tmp_path, SHAPES["bert"], *line.split())
+    train = tree["train"]
+    assert (train["steps"], train["checkpoint_every"], train["log_every"]) == (2500, 1250, 25)
+
+
+def test_options_of_a_training_may_be_in_the_config(tmp_path: Path) -> None:
+    config = {**SHAPES["bert"], "accumulation_steps": 4, "total_steps": 1000, "fp16": True, "world_size": 2}
+    tree, notes = imported(tmp_path, config, "--corpus_path", "c", "--total_steps", "2000")
+    assert (tree["train"]["steps"], tree["train"]["batch_size"], tree["train"]["precision"]) == (500, 256, "fp16")
+    assert not any("is no option" in note for note in notes)
+    for key, value, message in (
+        ("fp16", "false", "'fp16' is \"false\"; expected true or false"),
+        ("batch_size", 2.5, "'batch_size' is 2.5; expected an integer"),
+        ("scheduler", "foo", "'scheduler' is 'foo'; expected linear"),
+    ):
+        with pytest.raises(TPError, match=message):
+            imported(tmp_path, {**SHAPES["bert"], key: value}, "--corpus_path", "c")
+
+
+def test_a_head_leaves_out_the_decoder(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("label\ttext_a\n0\tba\n1\tbe\n")
+    tree, _ = imported(tmp_path, SHAPES["t5"], "run_classifier.py", "--train_path", str(tmp_path / "train.tsv"))
+    assert "decoder" not in tree["model"]
+    assert list(tree["model"]["target"][0]) == ["cls"]
+
+
+def test_the_config_of_beit_is_read(tmp_path: Path) -> None:
+    config = {**SHAPES["beit"], "tokenizer": "vqgan"}
+    tree, notes = imported(tmp_path, config, "--corpus_path", "c", "--tokenizer", "virtual")
+    assert any("the data processor 'beit' has no counterpart" in note for note in notes)
+    assert tree["model"]["target"]
+
+
+def test_adversarial_training_moves_all_embeddings(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("label\ttext_a\n0\tba\n1\tbe\n")
+    line = f"run_classifier.py --train_path {tmp_path / 'train.tsv'} --use_adv --fgm_epsilon 1"
+    tree, _ = imported(tmp_path, SHAPES["bert"], *line.split())
+    assert tree["train"]["hooks"] == [{"fgm": {"epsilon": 1.0, "parts": ["word", "pos", "padded_segments"]}}]

@@ -35,9 +35,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def check_and_train(folder: Path, config: dict[str, Any], options: str) -> list[str]:
     """Import a command line, check its spec, and train two steps; returns the notes."""
     tree, notes = imported(folder, config, *options.split())
-    tree["train"] = {key: value for key, value in tree["train"].items() if key not in ("epochs", "eval_every")}
+    del tree["train"]["epochs" if "epochs" in tree["train"] else "steps"]
     tree["train"] |= {"steps": 2, "loggers": [], "device": "cpu", "batch_size": 4}
-    tree["train"].pop("early_stopping", None)
+    if "eval" in tree["data"]:
+        tree["train"]["eval_every"] = 1
     (folder / "spec.yaml").write_text(json.dumps(tree))
     for command in (["check", "spec.yaml"], ["train", "spec.yaml", "--run", "run"]):
         result = CliRunner().invoke(cli, command)

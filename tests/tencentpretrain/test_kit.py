@@ -22,6 +22,7 @@ def test_norms_conform(name: str) -> None:
 
 def test_weights_of_segments_conform() -> None:
     check_module("segment_weights", "embedding")
+    check_module("segment_prefix", "embedding")
     check_module("padded_segments", "embedding")
 
 

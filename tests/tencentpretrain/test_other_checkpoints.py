@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import tp_core
-from tests.tencentpretrain.shapes import SHAPES
+from tests.tencentpretrain.shapes import SHAPES, TOKENS
 from tests.tencentpretrain.test_checkpoints import refused, same
 from tests.tencentpretrain.test_shapes import convert, write
 from tp_core import load_spec
@@ -156,3 +156,63 @@ def test_a_projection_between_equal_sizes_is_refused(tmp_path: Path) -> None:
     assert "'factorized_embedding_parameterization' needs different sizes" in refused(
         tmp_path / "model.bin", "--config", str(tmp_path / "config.json")
     )
+
+
+@pytest.mark.parametrize(
+    ("config", "written"),
+    [
+        (SHAPES["clip"], {"image_height": 16, "image_width": 16, "patch_size": 4}),
+        ({**SHAPES["siamese lstm"], "pooling": "mean"}, {"pooling": "mean"}),
+        (
+            {**SHAPES["lstm"], "emb_size": 16, "target": ["mlm"], "hidden_act": "relu"},
+            {"hidden_act": "relu", "target": ["mlm"]},
+        ),
+        ({**SHAPES["s2t"]}, {"label_smoothing": 0.1, "audio_feature_size": 10}),
+    ],
+    ids=["clip", "siamese", "lstm with mlm", "s2t"],
+)
+def test_a_config_goes_back_where_the_original_reads_it(
+    config: dict[str, Any], written: dict[str, Any], tmp_path: Path
+) -> None:
+    write(tmp_path, config)
+    found, _ = convert(tmp_path, "found")
+    back = tp_core.convert("tp", found, "tencentpretrain", tmp_path / "back")
+    again = json.loads((back / "config.json").read_text())
+    assert {key: again[key] for key in written} == written
+
+
+def test_the_default_of_a_length_is_said_on_the_way_back(tmp_path: Path) -> None:
+    write(tmp_path, SHAPES["llama"])
+    found, _ = convert(tmp_path, "found")
+    said: list[str] = []
+    tp_core.convert("tp", found, "tencentpretrain", tmp_path / "back", say=said.append)
+    assert "config.json has no 'max_seq_length', whose default is 512: set it for longer texts" in said
+
+
+def test_a_sparse_tensor_is_refused(tmp_path: Path) -> None:
+    tensors = write(tmp_path, SHAPES["gpt2"])
+    rewrite(tmp_path, tensors={**tensors, "embedding.word.embedding.weight": torch.eye(32).to_sparse()})
+    message = refused(tmp_path / "model.bin", "--config", str(tmp_path / "config.json"))
+    assert "the tensor 'embedding.word.embedding.weight' is sparse" in message
+
+
+def test_options_of_a_tokenizer_need_its_files(tmp_path: Path) -> None:
+    write(tmp_path, SHAPES["gpt2"])
+    (tmp_path / "special.json").write_text("[1]")
+    config = ["--config", str(tmp_path / "config.json")]
+    model = tmp_path / "model.bin"
+    assert "--cased belongs to a tokenizer" in refused(model, *config, "--cased")
+    assert "this is no special_tokens_map.json" in refused(
+        model, *config, "--special-tokens", str(tmp_path / "special.json")
+    )
+    assert "--labels is for models of ner" in refused(model, *config, "--labels", "none.json")
+
+
+def test_a_vocabulary_may_have_further_columns_and_empty_lines(tmp_path: Path) -> None:
+    write(tmp_path, SHAPES["bert"])
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{number}" for number in range(TOKENS - 7)), "", ""]
+    (tmp_path / "vocab.txt").write_text("".join(f"{token}\t7 \n" if token else "\n" for token in tokens))
+    found, _ = convert(tmp_path, "found", vocab=str(tmp_path / "vocab.txt"))
+    lines = (found / "tokenizer" / "vocab.txt").read_text().split("\n")
+    assert lines[:6] == [*tokens[:5], "w0"]
+    assert len(lines) == TOKENS + 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tp_core.cli.output import new_file, shown_output, whole_file
+from tp_core.cli.output import STDOUT, new_file, shown_output, whole_file
 from tp_core.cli.records import say
 from tp_core.cli.usage import examples
 
@@ -35,5 +35,5 @@ def import_spec(config: Path, output: str, overwrite: bool, options: tuple[str, 
     for note in found.notes:
         say(note)
     with whole_file(path, "w") as file:
-        file.write(found.text())
+        file.write(found.text(None if path == STDOUT else path.parent))
     say(f"the spec is in {shown_output(path)}")

@@ -9,8 +9,16 @@ from tp_core.artifacts.layout import WEIGHTS
 from tp_core.errors import CheckpointError, TPError
 from tp_core.interfaces.format import Format, Say
 from tp_tencentpretrain.format_options import TencentPretrainFormatConfig
-from tp_tencentpretrain.original.config import read_original
-from tp_tencentpretrain.processors import TOKENIZERS, columns, original_processor, processor, task_processor, write_tags
+from tp_tencentpretrain.original.config import OriginalConfig, read_original
+from tp_tencentpretrain.processors import (
+    TOKENIZERS,
+    columns,
+    original_processor,
+    processor,
+    reading_padding,
+    task_processor,
+    write_tags,
+)
 from tp_tencentpretrain.tokenizers import (
     TokenizerFiles,
     copied,
@@ -44,11 +52,12 @@ class TencentPretrain(Format):
         original = read_original(self._config(source))
         notes = original.notes()
         checkpoint = open_checkpoint(source, original.names("target") if original["target"] else ())
-        check_facts(original, checkpoint, source)
         task = task_of(checkpoint, self.config.task)
+        original = original if task is None else original.without_decoder()
+        check_facts(original, checkpoint, source)
         found = converted(original, checkpoint, task)
         checkpoint.drop_mirrors(found.mirrors)
-        tokenizer, target_tokenizer = self._tokenizers(task)
+        tokenizer, target_tokenizer = self._tokenizers(task, _writes_texts(original, task))
         for key, tree, files in (
             ("vocab_size", tokenizer, self.config.vocab or self.config.spm_model),
             ("target_vocab_size", target_tokenizer, self.config.target_vocab or self.config.target_spm_model),
@@ -59,6 +68,7 @@ class TencentPretrain(Format):
         chosen = None
         if tokenizer or not _reads_words(found.model):
             chosen = processor(original) if task is None else task_processor(task, self.config.labels)
+            chosen = chosen and reading_padding(original, chosen)
         try:
             spec, said = write_spec(
                 folder,
@@ -82,6 +92,15 @@ class TencentPretrain(Format):
         write_provenance(all_modules(spec, training=False), folder)
         if checkpoint.old:
             notes.append(f"{checkpoint.old} tensors have the names of an older version of the original")
+        if "word_patch" in str(found.model.get("embedding")) and "seq_length" not in original.given:
+            notes.append(
+                f"{original.where} has no 'seq_length', the length that texts are padded to before a picture; 128 is "
+                "assumed: if --seq_length was another, write it there"
+            )
+        if chosen and "pad" in next(iter(chosen.values())):
+            notes.append(
+                "the model reads padding: set max_length of data.processor to the --seq_length of its training"
+            )
         if checkpoint.half:
             notes.append(f"tensors of the checkpoint are of type {' and '.join(checkpoint.half)}, and stay so")
         for note in [*notes, *found.notes, *said]:
@@ -99,7 +118,6 @@ class TencentPretrain(Format):
         from tp_tencentpretrain.mapping.model import converted
         from tp_tencentpretrain.mapping.written import config_of
         from tp_tencentpretrain.mapping.written_head import task_and_facts
-        from tp_tencentpretrain.original.config import OriginalConfig
 
         spec, _, weights = find_spec(source, say)
         tree = spec.dump()["model"]
@@ -124,6 +142,8 @@ class TencentPretrain(Format):
         used = None if task else original_processor(spec.dump().get("data", {}).get("processor"))
         config |= {"data_processor": used} if used else {}
         torch.save(whole, folder / "model.bin")
+        if "max_seq_length" not in config and _limited(config):
+            say("config.json has no 'max_seq_length', whose default is 512: set it for longer texts")
         write_json(folder / "config.json", config)
         if task == "ner":
             write_tags(spec, folder)
@@ -152,7 +172,7 @@ class TencentPretrain(Format):
             raise TPError(f"{source}: a checkpoint of the original has no config in it; name it with --config")
         return beside
 
-    def _tokenizers(self, task: str | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    def _tokenizers(self, task: str | None, framed: bool) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
         """The tokenizers of both sides as in a spec, with the paths of the user's files."""
         own, special = self.config, special_tokens(self.config.special_tokens)
         # The scripts of these tasks do not read --tokenizer.
@@ -171,7 +191,24 @@ class TencentPretrain(Format):
         )
         source.check()
         target.check()
-        return source.tree(framed=True), target.tree(framed=True)
+        unread = {"--cased": own.cased, "--special-tokens": own.special_tokens, "--tokenizer": own.tokenizer}
+        for flag, value in unread.items():
+            if value and not (own.vocab or own.merges or own.spm_model):
+                raise TPError(f"{flag} belongs to a tokenizer; name its files with {', '.join(_FLAGS[1:])}")
+        if own.labels is not None and task != "ner":
+            raise TPError(f"--labels is for models of ner, not of {task or 'a pre-training'}")
+        return source.tree(framed), target.tree(framed=False)
+
+
+def _limited(config: dict[str, Any]) -> bool:
+    """True if the original limits the length of texts to 'max_seq_length', without a table of positions."""
+    return bool(config.get("rotary_position_embedding")) or "sinusoidalpos" in config.get("embedding", ())
+
+
+def _writes_texts(config: OriginalConfig, task: str | None) -> bool:
+    """True for a language model, whose texts begin and end with the tokens of all texts."""
+    targets = config.names("target") if config["target"] else []
+    return task is None and config["decoder"] is None and "lm" in targets
 
 
 def _reads_words(model: dict[str, Any]) -> bool:

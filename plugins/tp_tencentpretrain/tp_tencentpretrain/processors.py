@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,8 @@ PROCESSORS: dict[str, dict[str, Any]] = {
     "bilm": {"bilm": {}},
     "prefixlm": {"prefixlm": {}},
     "mt": {"mt": {}},
-    "t5": {"t5": {"start": "cls"}},
-    "gsg": {"gsg": {"start": "cls"}},
+    "t5": {"t5": {"start": "cls", "source_start": "cls"}},
+    "gsg": {"gsg": {"start": "cls", "source_start": "cls"}},
     "bart": {"bart": {"start": "cls"}},
     "cls": {"cls": {}},
     "cls_mlm": {"cls_mlm": {}},
@@ -49,22 +50,33 @@ _MEAN, _STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27
 
 def picture_options(config: OriginalConfig) -> dict[str, Any]:
     """The options of a processor of pictures: they are stretched, and normalised if the config says so."""
-    normal = "normalize" in (config["image_preprocess"] or ("crop", "normalize"))
-    return {"resize": "stretch", "mean": _MEAN if normal else [0.0], "std": _STD if normal else [1.0]}
+    steps, channels = config["image_preprocess"], config["channels_num"]
+    normal = "normalize" in (("crop", "normalize") if steps is None else steps)
+    colours = {"mean": _MEAN[:channels], "std": _STD[:channels]} if normal else {"mean": [0.0], "std": [1.0]}
+    return {"resize": "stretch", **colours}
 
 
 def speech_options(config: OriginalConfig) -> dict[str, Any]:
     """The options of a processor of recordings: the number of filter banks, and their normalisation."""
-    steps = config["audio_preprocess"] or ("normalize_means", "normalize_vars", "ceptral_normalize")
+    steps = config["audio_preprocess"]
+    if steps is None:
+        steps = ("normalize_means", "normalize_vars", "ceptral_normalize")
     normal = "mean_variance" if "normalize_vars" in steps else "mean"
     if "ceptral_normalize" not in steps or "normalize_means" not in steps:
-        normal = "none"
+        normal = "none"  # also for variances alone, which the processor does not have
     rate = config["sampling_rate"]
     return {
         "num_mel_bins": config["audio_feature_size"],
         "normalize": normal,
         **({"sampling_rate": rate} if rate else {}),
     }
+
+
+def reading_padding(config: OriginalConfig, chosen: dict[str, Any]) -> dict[str, Any]:
+    """The processor with rows of one length, if the model reads padding: recurrent networks in both directions."""
+    ((name, options),) = chosen.items()
+    both = config["encoder"] in ("birnn", "bilstm", "bigru") or bool(config["bidirectional"])
+    return {name: {**options, "pad": "max_length"}} if both else chosen
 
 
 _PICTURES = {"image", "image_text", "image_text_pair", "image_text_lm"}
@@ -76,6 +88,13 @@ def processor(config: OriginalConfig) -> dict[str, Any] | None:
     if found is None:
         return None
     ((name, options),) = found.items()
+    if name == "image_text_lm":
+        codes, size = config["image_tokenizer"] or {}, [config["image_height"], config["image_width"]]
+        rows = codes.get("frame_size")
+        patches = {"patch_size": [each // rows for each in size]} if rows else {}
+        count = codes.get("image_vocab_size")
+        tokens = {"num_image_tokens": count} if count else {}
+        return {name: {**options, **picture_options(config), "image_size": size, **patches, **tokens}}
     if name in _PICTURES:
         return {name: {**options, **picture_options(config)}}
     return {name: {**options, **speech_options(config)}} if name == "speech_text" else found
@@ -108,7 +127,8 @@ def task_processor(task: str, labels: str | None, flag: str = "--labels") -> dic
         TPError: the file cannot be read, or is needed and not given.
     """
     if task == "ner":
-        return {"token_cls": {"labels": _tags(labels, flag), "special_tokens": False, "split_spaces": True}}
+        tags = _tags(labels, flag)
+        return {"token_cls": {"labels": tags, "special_tokens": False, "split_spaces": True}}
     if labels is not None:
         raise TPError(f"{flag} is for models of ner, not of {task}")
     return _OF_TASKS[task]
@@ -121,7 +141,7 @@ _OF_TASKS: dict[str, dict[str, Any]] = {
     "multi_task": {"cls": {}},
     "regression": {"regression": {}},
     "ranking": {"ranking": {}},
-    "cmrc": {"qa": {"scoring": "cmrc"}},
+    "cmrc": {"qa": {"scoring": "cmrc", "step": 128}},  # the original's default of --doc_stride
     "c3": {"choice": {"layout": "choice_context", "template": "{choice}[SEP]{question}"}},
     "chid": {"chid_padded": {"layout": "choice_context", "mark": "[SEP]", "other_mark": "[MASK]"}},
     "siamese": {"pair": {"labelled": "class"}},
@@ -135,9 +155,13 @@ def _tags(path: str | None, flag: str) -> dict[str, int]:
     if path is None:
         raise TPError(f"a model for ner has no names of its tags; give its label2id.json with {flag}")
     try:
-        found = {str(tag): int(number) for tag, number in dict(read_json(Path(path))).items()}
+        found = {str(tag): operator.index(number) for tag, number in dict(read_json(Path(path))).items()}
     except (OSError, ValueError, TypeError) as error:
         raise TPError(f"{path}: this is no label2id.json: {error}") from None
+    if not found or sorted(found.values()) != [*range(len(found))]:
+        raise TPError(f"{path}: expected the numbers of all tags, 0 to {max(len(found) - 1, 0)}, each once")
+    if "[PAD]" in found:
+        raise TPError(f"{path}: it has the tag [PAD], which the original adds itself")
     return {**found, "[PAD]": len(found)}
 
 
@@ -153,7 +177,7 @@ def write_tags(spec: Spec, folder: Path) -> None:
     Raises:
         TPError: the last class is not that of padding, so that the original cannot have the model.
     """
-    tree = spec.dump()["data"]["processor"]
+    tree = spec.dump().get("data", {}).get("processor")
     labels = tree.get("token_cls", {}).get("labels") if isinstance(tree, dict) else None
     tags = {tag: number for number, tag in enumerate(labels)} if isinstance(labels, list) else dict(labels or {})
     if tags and (tags.get("[PAD]") != len(tags) - 1):

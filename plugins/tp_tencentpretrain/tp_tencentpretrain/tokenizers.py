@@ -50,16 +50,20 @@ def special_tokens(path: str | None) -> dict[str, str]:
     if path is None:
         return dict(SPECIAL)
     try:
-        content = read_json(Path(path))
+        content = dict(read_json(Path(path)))
         return {role: str(content[role]) for role in SPECIAL if role in content}
     except (OSError, ValueError, TypeError) as error:
         raise TPError(f"{path}: this is no special_tokens_map.json: {error}") from None
 
 
-def framing(special: Mapping[str, str]) -> dict[str, str]:
-    """The tokens at the begin and the end of a text of a language model: the original takes those of all texts."""
+def framing(special: Mapping[str, str]) -> dict[str, Any]:
+    """The tokens at the begin and the end of a text of a language model: the original takes those of all texts.
+
+    The processor adds the end token.
+    """
     roles = {"bos_token": "cls_token", "eos_token": "sep_token"}
-    return {ours: special[theirs] for ours, theirs in roles.items() if theirs in special}
+    found: dict[str, Any] = {ours: special[theirs] for ours, theirs in roles.items() if theirs in special}
+    return found | ({"add_bos": True} if found else {})
 
 
 @dataclass(frozen=True)
@@ -117,9 +121,11 @@ class TokenizerFiles:
         one: dict[str, Any] = {"pair_separators": 1} if roberta or name == "xlmroberta" else {}
         if pieces:
             layout = {"layout": "fairseq"} if name == "xlmroberta" else {}
-            return {"sentencepiece": {**files, **layout, **one, **self._of_pieces(files["model"], bool(layout))}}
+            own = self._of_pieces(files["model"], bool(layout))
+            return {"sentencepiece": {**files, **layout, **one, **own, **(framing(own) if framed else {})}}
         if name == "bpe":
-            return {"bpe": {**files, **one, **_among(self.special, _tokens(Path(files["vocab"])))}}
+            own = _among(self.special, _tokens(Path(files["vocab"])))
+            return {"bpe": {**files, **one, **own, **(framing(own) if framed else {})}}
         options: dict[str, Any] = {**files, **one, **self.special, **(framing(self.special) if framed else {})}
         if name == "bert":
             options |= {"lowercase": not self.cased, "max_word_length": 200}
@@ -165,8 +171,36 @@ def copied(tree: dict[str, Any], folder: Path, inside: str) -> dict[str, Any]:
     (folder / inside).mkdir(parents=True, exist_ok=True)
     files = {option: f"{inside}/{Path(options[option]).name}" for option in _FILES if option in options}
     for option, place in files.items():
-        shutil.copyfile(options[option], folder / place)
+        if name in _LINES.values():
+            tokens = first_columns(Path(options[option]))
+            (folder / place).write_text("".join(f"{token}\n" for token in tokens), encoding="utf-8", newline="")
+        else:
+            shutil.copyfile(options[option], folder / place)
     return {name: {**options, **files}}
+
+
+def first_columns(path: Path) -> list[str]:
+    """The tokens of a vocabulary as the original reads it: the first column of each line, which may be empty.
+
+    Raises:
+        TPError: the file cannot be read, is empty, or has a token twice.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = [line.rstrip("\r\n") for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        raise TPError(f"{path}: the vocabulary cannot be read: {error}") from None
+    tokens = [(line.split() or [line])[0] for line in lines]
+    # An empty token is no text, and a file may have several; each keeps its row.
+    found: dict[str, int] = {}
+    for number, token in enumerate(tokens, 1):
+        token = token or f"[empty line {number}]"
+        if token in found:
+            raise TPError(f"{path}:{number}: the token '{token}' is already on line {found[token]}")
+        found[token] = number
+    if not found:
+        raise TPError(f"{path}: the vocabulary is empty")
+    return [*found]
 
 
 def vocabulary_size(tree: dict[str, Any]) -> int:
@@ -176,6 +210,8 @@ def vocabulary_size(tree: dict[str, Any]) -> int:
         TPError: a file cannot be read, or is not of this tokenizer.
     """
     ((name, options),) = tree.items()
+    if name in _LINES.values():
+        return len(first_columns(Path(options["vocab"])))
     cls, _ = config_class("tokenizer", name, ".")
     assert issubclass(cls, TokenizerConfig)
     return cls.model_validate(options).facts(DataContext(base=".")).vocab_size

@@ -27,6 +27,19 @@ class SegmentWeightsConfig(EmbeddingConfig):
         return {TOKEN_TYPE_IDS: FieldSpec()}
 
 
+class SegmentPrefixConfig(EmbeddingConfig):
+    """The first of two texts is the prefix of the mask ``causal_with_prefix``, unless the data name a prefix.
+
+    TencentPretrain has this for all data; it adds nothing to the states.
+    """
+
+    implementation: ClassVar[str] = "tp_tencentpretrain.embeddings.segment_prefix:SegmentPrefix"
+    makes_sequence: ClassVar[bool] = False
+
+    def requires(self, context: BuildContext) -> dict[Port, FieldSpec]:
+        return {TOKEN_TYPE_IDS: FieldSpec()}
+
+
 class PaddedSegmentsConfig(EmbeddingConfig):
     """Segments of TencentPretrain: a vector for padding, and one for each of two texts."""
 

@@ -160,6 +160,8 @@ def _speech(config: OriginalConfig, theirs: str, ours: str) -> Made:
         "strides": [2] * len(sizes),
         **({"channels": channels[0]} if inner else {}),
         "mask_padding": False,
+        # The dataloader counts frames / 2 / 2, rounded down, where the convolutions round up.
+        **({"whole_steps": True} if len(sizes) == 2 else {}),
         **_scaled(config),
     }
     layer = f"{theirs}.conv.conv_layers.{{layer}}.0"

@@ -62,11 +62,13 @@ def converted(config: OriginalConfig, checkpoint: NoTensors, task: str | None = 
         piece = _single(config, checkpoint, model)
         words = Words(_table(config, checkpoint), checkpoint)
     notes = [_OF_CONVERTER] if _from_converter(checkpoint) else []
-    notes += [_UNUSED] if config.unused_segments and "seg" in config.names("embedding") else []
+    notes += [_UNUSED] if task == "chid" and "seg" in config.names("embedding") else []
     heads = targets(config, words) if task is None else head(config, words, task)
     if heads.tree:
         model["target"] = heads.tree
     notes += weigh_segments(config, model)
+    if task is not None:
+        show_first_text(config, model)
     return Converted(model, [*piece.rules, *heads.rules], [*notes, *piece.notes, *heads.notes], piece.mirrors)
 
 
@@ -83,10 +85,10 @@ def weigh_segments(config: OriginalConfig, model: dict[str, Any]) -> list[str]:
     For a pair, ``last`` reads a position behind the text, where states are zero, and ``max`` is the same large number
     for all texts, so that a model learns nothing from pairs.
     """
-    pooling = config["pooling"]
-    pools = [options.get("pooling") for each in model.get("target", []) for options in each.values()]
-    if pooling == "first" or pooling not in pools or "seg" not in config.names("embedding"):
+    pools = {options.get("pooling") for each in model.get("target", []) for options in each.values()} - {None, "first"}
+    if not pools or not {"word", "word_patch"} & {*config.names("embedding")}:
         return []
+    (pooling,) = pools
     if pooling == "mean":
         model["embedding"]["modules"].append("segment_weights")
         return [
@@ -96,6 +98,15 @@ def weigh_segments(config: OriginalConfig, model: dict[str, Any]) -> list[str]:
         f"the pooling '{pooling}' of the original is wrong for pairs of texts, and gives constants; the converted "
         "model pools the whole pair, so that only single texts have the same predictions"
     ]
+
+
+def show_first_text(config: OriginalConfig, model: dict[str, Any]) -> None:
+    """Make the first text of a ``model:`` part with a head the prefix of its mask, if the mask has one.
+
+    In the original, a prefix is the segment 1 under any data. The processors of the heads name no prefix.
+    """
+    if config["encoder"] == "transformer" and config["mask"] not in ("fully_visible", "causal"):
+        model["embedding"]["modules"].append("segment_prefix")
 
 
 _OF_CONVERTER = (

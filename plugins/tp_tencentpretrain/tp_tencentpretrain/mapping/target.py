@@ -36,11 +36,17 @@ class Words:
         if output in self.tensors.shapes and self.theirs in self.tensors.shapes:
             return bool(config["tie_weights"]) and self.tensors.equal(output, self.theirs)
         other = output.startswith("target.lm.") and "mlm" in (config["target"] or ())
-        return bool(config["tie_weights"]) and not other
+        return bool(config["tie_weights"]) and not other and not self._third(config)
+
+    def _third(self, config: OriginalConfig) -> bool:
+        """True if training makes the output matrix a third one, since words are shared after it is tied."""
+        return self.tensors.apart and config["decoder"] is not None and bool(config["share_embedding"])
 
     def notes(self, config: OriginalConfig, output: str, tied: bool) -> list[str]:
         if not config["tie_weights"] or tied or self.theirs is None:
             return []
+        if self._third(config):
+            return ["with 'tie_weights' and 'share_embedding', the original's output matrix is a third one, as here"]
         return [
             f"'{output}' is not tied although {config.where} has 'tie_weights': its values differ from those of "
             f"'{self.theirs}' (with 'share_embedding', the original's output matrix is a third one)"
@@ -101,9 +107,12 @@ def _output(config: OriginalConfig, words: Words, theirs: str, ours: str, bias: 
 
 def _mlm(config: OriginalConfig, words: Words) -> Piece:
     theirs, ours, norm = "target.mlm", "targets.mlm", plain_norm()
-    if config.need("emb_size") != config.need("hidden_size") and not config["factorized_embedding_parameterization"]:
-        raise TPError(f"{config.where}: the target 'mlm' needs 'emb_size' and 'hidden_size' to be equal")
     tied, rules = _output(config, words, f"{theirs}.linear_2", f"{ours}.output", bias=True)
+    if config.need("emb_size") != config.need("hidden_size") and not config["factorized_embedding_parameterization"]:
+        raise TPError(
+            f"{config.where}: the target 'mlm' with different 'emb_size' and 'hidden_size' can only be converted with "
+            "'factorized_embedding_parameterization'"
+        )
     tree = {"mlm": {"activation": activation(config), "norm": norm.tree, "tie": tied}}
     rules += [Same(f"{theirs}.linear_1", f"{ours}.dense"), *norm.rules(f"{theirs}.layer_norm", f"{ours}.norm")]
     return Piece(tree, rules, words.notes(config, f"{theirs}.linear_2.weight", tied))

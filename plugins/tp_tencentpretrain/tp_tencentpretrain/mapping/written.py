@@ -82,7 +82,10 @@ def _dual(model: Tree) -> dict[str, Any]:
         own["pooling"] = stream["pooling"]
         config[f"stream_{number}"] = own
         first = first or own
-    return config
+        # Its dataloader of pictures reads the sizes beside the streams, and its siamese script the pooling.
+        config |= {key: own[key] for key in ("image_height", "image_width", "patch_size", "channels_num") if key in own}
+    poolings = {config[f"stream_{number}"]["pooling"] for number in (0, 1)}
+    return config | ({"pooling": poolings.pop()} if len(poolings) == 1 else {})
 
 
 def _one(tree: Any) -> tuple[str, Tree]:
@@ -104,10 +107,12 @@ def _embedding(component: Tree) -> dict[str, Any]:
     config: dict[str, Any] = {}
     for module in component["modules"]:
         name, options = _one(module)
-        if name == "segment_weights":
+        if name in ("segment_weights", "segment_prefix"):
             continue  # the original always has them
         names.append(_EMBEDDINGS[_known(name, _EMBEDDINGS, "embedding")])
         config |= _of_module(name, options)
+    if "speech" in names and "max_seq_length" in config:
+        config["max_audio_frames"] = config["max_seq_length"]
     norm, _ = _one(component["norm"])
     return {**config, "embedding": names, "remove_embedding_layernorm": norm == "none"}
 
@@ -180,6 +185,8 @@ def _targets(trees: list[Any], rows: int) -> dict[str, Any]:
         name, options = _one(tree)
         known = _known(name, ("mlm", "sp", "itm", "lm", "bilm", "cls", "clr"), "target")
         config["target"].append("sp" if known == "itm" else known)
+        if name == "mlm":
+            config["hidden_act"] = _NAMES[_known(options["activation"], _NAMES, "activation")]
         if name in ("mlm", "lm"):
             config["tie_weights"] = options["tie"] or config.get("tie_weights", False)
         if options.get("label_smoothing"):

@@ -49,14 +49,22 @@ class NoTensors:
         shapes: those of the head of a fine-tuned model, which the config does not describe; else empty.
         one_norm: True if dual streams with shared weights also share the second norm after their embeddings.
         task_names: the names of the heads of a model of several tasks; by default ``task_0``, ``task_1``, ...
+        apart: True for a pre-training of the original, in which an output matrix that is tied to words that both sides
+            share becomes a third matrix.
     """
 
     one_norm = True
+    apart = False
     task_names: Sequence[str] = ()
 
     def __init__(
-        self, one_norm: bool = True, shapes: Mapping[str, Shape] | None = None, task_names: Sequence[str] = ()
+        self,
+        one_norm: bool = True,
+        shapes: Mapping[str, Shape] | None = None,
+        task_names: Sequence[str] = (),
+        apart: bool = False,
     ) -> None:
+        self.apart = apart
         self.shapes: Mapping[str, Shape] = shapes or {}
         self.one_norm, self.task_names = one_norm, task_names
 

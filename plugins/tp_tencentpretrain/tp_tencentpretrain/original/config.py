@@ -10,6 +10,7 @@ from typing import Any
 from tp_core.errors import TPError
 from tp_core.files.bounded_reads import read_json
 from tp_core.suggest import did_you_mean
+from tp_tencentpretrain.original.flags import KNOWN
 from tp_tencentpretrain.original.values import check_values
 
 #: The options that define a model, with the original's defaults. None: the original has no default.
@@ -100,6 +101,7 @@ class OriginalConfig(Mapping[str, Any]):
     Attributes:
         where: the file, for messages.
         given: the keys that the file has.
+        read: the keys whose values were read.
         stored_positions: True for a model of an old version, which stores its sinusoidal positions. These are those of
             the paper, from 0.
         unused_segments: True for a model of ChID, all whose positions have the segment 0, padding included.
@@ -111,9 +113,11 @@ class OriginalConfig(Mapping[str, Any]):
     def __init__(self, values: Mapping[str, Any], where: str, beside: Mapping[str, Any] | None = None) -> None:
         check_values(values, where)
         self.given, self.where = dict(values), where
+        self.read: set[str] = set()
         self._all = {**MODEL, **OTHERS, **(beside or {}), **values}
 
     def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
         return self._all[key]
 
     def __iter__(self) -> Iterator[str]:
@@ -128,7 +132,7 @@ class OriginalConfig(Mapping[str, Any]):
         Raises:
             TPError: the key is missing or has a value of another type.
         """
-        value = self._all.get(key)
+        value = self.get(key)
         if value is None:
             raise TPError(f"{self.where}: '{key}' is missing; the original needs it for this model")
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -141,7 +145,7 @@ class OriginalConfig(Mapping[str, Any]):
         Raises:
             TPError: it is another one.
         """
-        value = self._all.get(key)
+        value = self.get(key)
         if value in known:
             return str(value)
         near = did_you_mean(str(value), known) or f"known: {', '.join(known)}"
@@ -160,6 +164,10 @@ class OriginalConfig(Mapping[str, Any]):
         """The config with another target."""
         return self._with("target", target)
 
+    def without_decoder(self) -> OriginalConfig:
+        """The config without a decoder, as heads of fine-tuning read it."""
+        return self._with("decoder", None)._with("tgt_embedding", None)._with("share_embedding", False)
+
     def with_processor(self, name: str) -> OriginalConfig:
         """The config with another data processor."""
         return self._with("data_processor", name)
@@ -168,13 +176,14 @@ class OriginalConfig(Mapping[str, Any]):
         found = OriginalConfig({**self._all, key: value}, self.where)
         found.given = dict(self.given)
         found.stored_positions, found.unused_segments = self.stored_positions, self.unused_segments
+        found.read = self.read
         return found
 
     def stream(self, key: str) -> OriginalConfig:
         """The config of a stream: its own keys, then those beside the streams."""
         beside = {name: value for name, value in self._all.items() if name not in ("stream_0", "stream_1")}
         found = OriginalConfig(self.need(key, dict), f"{self.where}: {key}", beside)
-        found.stored_positions = self.stored_positions
+        found.stored_positions, found.read = self.stored_positions, self.read
         return found
 
     def notes(self) -> list[str]:
@@ -183,7 +192,7 @@ class OriginalConfig(Mapping[str, Any]):
         Raises:
             TPError: a key is unknown to the original, and looks like a misspelling of one that it knows.
         """
-        known = [*MODEL, *OTHERS]
+        known = {*MODEL, *OTHERS, *KNOWN}
         found = []
         for key in self.given:
             if key in UNUSED:
@@ -211,7 +220,7 @@ def read_original(path: Path) -> OriginalConfig:
     try:
         content = read_json(path)
     except FileNotFoundError:
-        raise TPError(f"{path}: there is no such file; --config names the original's config, a JSON file") from None
+        raise TPError(f"{path}: there is no such file; expected the original's config, a JSON file") from None
     except (OSError, ValueError) as error:
         raise TPError(f"{path}: this is no JSON file: {error}") from None
     if not isinstance(content, dict):

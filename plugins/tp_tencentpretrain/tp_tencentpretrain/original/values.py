@@ -46,6 +46,9 @@ _SWITCH = Kind("true or false", lambda value: isinstance(value, bool))
 _NAME = Kind("a text", lambda value: isinstance(value, str))
 _NAMES = Kind("a name or a list of names", lambda value: isinstance(value, str) or _names(value), optional=True)
 _STREAM = Kind("a mapping", lambda value: isinstance(value, dict), optional=True)
+_STEPS = Kind(
+    "a list of names", lambda value: isinstance(value, list) and all(isinstance(e, str) for e in value), optional=True
+)
 _SHARE = Kind("a number from 0, below 1", lambda value: _number(value) and 0 <= value < 1)
 _EPSILON = Kind("a number, 0 or more", lambda value: _number(value) and value >= 0)
 
@@ -76,6 +79,9 @@ KINDS: Mapping[str, Kind] = {
     "data_processor": Kind(
         f"one of {', '.join(DATA_PROCESSORS)}", lambda value: value in DATA_PROCESSORS, optional=True
     ),
+    **dict.fromkeys(("image_preprocess", "audio_preprocess"), _STEPS),
+    "sampling_rate": _SIZE._replace(optional=True),
+    "image_tokenizer": _STREAM,
     "dropout": _SHARE,
     "layernorm_eps": _EPSILON,
     "label_smoothing": _SHARE._replace(optional=True),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tp_core.errors import TPError
 from tp_core.suggest import did_you_mean
-from tp_tencentpretrain.spec_import.flags import parse
+from tp_tencentpretrain.original.flags import parse
 
 #: Scripts of pre-training.
 PRE_TRAINING = ("preprocess", "pretrain")
@@ -66,19 +68,15 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
     Raises:
         TPError: an option or a script is unknown, or the commands are two trainings.
     """
-    script, options, notes = None, dict[str, Any](), list[str]()
+    script, options, notes, seen = None, dict[str, Any](), list[str](), list[str]()
     for words in _commands(arguments):
         launcher, name, rest = _parts(words)
-        unread = [word for word in launcher if word.startswith("-") and word != "-u"]
-        if unread:
-            notes.append(
-                f"options of the launcher are not read ({' '.join(unread)}): tp starts processes with "
-                "torchrun --nproc-per-node N -m tp_core -- train SPEC"
-            )
         found = parse(rest)
-        if script is not None or (options and name in FINE_TUNING):
+        if name in (*FINE_TUNING, *seen) and seen:
             raise TPError("the command line has several trainings; import one at a time")
+        seen.append(name or "")
         script = name if name in FINE_TUNING else None
+        notes += _launched(launcher, found)
         notes += [
             f"--{key} has two values, {options[key]} and {value}: the spec has the second"
             for key, value in found.items()
@@ -90,18 +88,51 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
     return CommandLine(script, options, notes)
 
 
+#: Options of launchers: the number of nodes, and that of processes on each.
+_PROCESSES = ("num_gpus", "nproc_per_node", "num_nodes", "nnodes")
+
+
+def _launched(launcher: list[str], found: dict[str, Any]) -> list[str]:
+    """Notes on the options of a launcher. Those that give the number of processes are read.
+
+    Args:
+        launcher: the words before the script.
+        found: the options of the script; ``world_size`` is added if it is missing.
+    """
+    numbers, unread = list[int](), list[str]()
+    for word, following in zip(launcher, [*launcher[1:], ""]):
+        option, equals, value = word.partition("=")
+        value = value if equals else following
+        if not word.startswith("-") or word in ("-u", "-m"):
+            continue
+        if option.lstrip("-").replace("-", "_") in _PROCESSES and value.isdigit() and int(value) > 0:
+            numbers.append(int(value))
+        else:
+            unread.append(option)
+    if numbers:
+        found.setdefault("world_size", math.prod(numbers))
+    if not unread:
+        return []
+    return [
+        f"options of the launcher are not read ({' '.join(unread)}): tp starts processes with "
+        "torchrun --nproc-per-node N -m tp_core -- train SPEC"
+    ]
+
+
 def _commands(arguments: Sequence[str]) -> list[list[str]]:
-    """The words of each command."""
+    """The words of each command that starts a script, or has options alone.
+
+    Raises:
+        TPError: a text cannot be divided into words, or has no command.
+    """
+    texts = [word for word in arguments if any(space in word for space in " \n")]
     words = list(arguments)
-    if len(words) == 1 and any(space in words[0] for space in " \n"):
-        try:
-            words = shlex.split(words[0].replace("\\\n", " "))
-        except ValueError as error:
-            raise TPError(f"the command line cannot be divided into words: {error}") from None
+    if words and len(texts) == len(words):  # quoted: one text, or one for each command
+        words = [word for text in texts for word in _divided(text)]
     found: list[list[str]] = [[]]
     elsewhere = False  # after a pipe or a redirection
     for word in words:
-        if word in (";", "&&", "&"):
+        if word in (";", "&&", "&", "||"):
             found.append([])
             elsewhere = False
         elif word in _REDIRECTIONS or elsewhere:
@@ -109,10 +140,38 @@ def _commands(arguments: Sequence[str]) -> list[list[str]]:
         else:
             found[-1].append(word.removesuffix(";"))
             found += [[]] if word.endswith(";") else []
-    return [each for each in found if each]
+    commands = [each for each in found if each]
+    if arguments and not commands:
+        raise TPError("the command line is empty")
+    # Others change folders or variables.
+    return [each for each in commands if _starts_script(each)] or commands
 
 
-_REDIRECTIONS = ("|", ">", ">>", "2>", "2>&1", "&>")
+def _starts_script(words: list[str]) -> bool:
+    return words[0].startswith("--") or any(word.endswith(".py") for word in words)
+
+
+def _divided(text: str) -> list[str]:
+    """The words of a text as a shell divides it; each line is a command.
+
+    Raises:
+        TPError: a quotation has no end.
+    """
+    words: list[str] = []
+    for line in text.replace("\\\r\n", " ").replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(_REDIRECTED.sub(" ", line), posix=True, punctuation_chars=";<>|&")
+        lexer.whitespace_split = True
+        try:
+            words += [*lexer, ";"]
+        except ValueError as error:
+            raise TPError(f"the command line cannot be divided into words: {error}") from None
+    return words
+
+
+#: A redirection with its file.
+_REDIRECTED = re.compile(r"\s[\d&]?>>?\s*(&\d|\S+)")
+
+_REDIRECTIONS = ("|", ">", ">>", "2>", "2>&1", "&>", "<", ">&", "|&")
 
 
 def _parts(words: list[str]) -> tuple[list[str], str | None, list[str]]:

@@ -51,14 +51,24 @@ def corpus(path: str, processor: str, json_lines: bool) -> Corpus:
         return Corpus({"jsonl": {"path": path}}, {})
     fields = _COLUMNS.get(processor)
     if fields is None:
-        return Corpus(path, {})
+        return Corpus(plain_text(path), {})
     first = _first_line(Path(path)).split("\t")
     if first[0] in _HEADERS and set(first) <= _HEADERS:
         names = {field: name for field, name in zip(fields, first) if field != name}
-        return Corpus(path if path.endswith(".tsv") else {"tsv": {"path": path}}, names)
+        return Corpus(table(path), names)
     optional = "text_b" in fields
     count = len(fields) - (1 if optional and len(first) < len(fields) else 0)
     return Corpus({"tsv": {"path": path, "names": [*fields[:count]]}}, {})
+
+
+def plain_text(path: str) -> Any:
+    """The source of a file with a text in each line, whatever its ending."""
+    return path if Path(path).suffix in ("", ".txt") else {"text": {"path": path}}
+
+
+def table(path: str) -> Any:
+    """The source of a table with tabs between its columns, whatever its ending."""
+    return path if path.endswith(".tsv") else {"tsv": {"path": path}}
 
 
 def _first_line(path: Path) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tp_tencentpretrain.original.config import OriginalConfig
-from tp_tencentpretrain.processors import TOKENIZERS, processor
+from tp_tencentpretrain.original.flags import TOKENIZERS as KNOWN_TOKENIZERS
+from tp_tencentpretrain.processors import TOKENIZERS, processor, reading_padding
 from tp_tencentpretrain.spec_import.corpora import corpus
-from tp_tencentpretrain.spec_import.flags import TOKENIZERS as KNOWN_TOKENIZERS
 from tp_tencentpretrain.spec_import.given import Given
 from tp_tencentpretrain.spec_import.shortest import plain, without_defaults
 from tp_tencentpretrain.spec_import.tasks import LENGTH, Task
@@ -29,7 +29,7 @@ _READ_BY = {
 _LANGUAGE_MODELS = ("lm", "llm_pretrain", "llm_sft")
 
 #: Processors of rows that are filled across documents if ``full_sentences`` is given.
-_PACKING = ("mlm",)
+_PACKING = ("mlm", "lm", "bilm", "t5")
 
 
 class DataPart:
@@ -43,6 +43,7 @@ class DataPart:
     def __init__(self, given: Given, config: OriginalConfig, task: Task | None, fine_tuning: bool) -> None:
         self.tree: dict[str, Any] = {}
         self.notes: list[str] = []
+        self._reads_words = config["embedding"] == ["dual"] or "word" in str(config["embedding"])
         self._tokenizers(given, task)
         if task is not None:
             self.tree |= task.data
@@ -80,6 +81,8 @@ class DataPart:
                 )
             return None
         if vocab is None and model is None and merges is None:
+            if not side and self._reads_words:
+                self.notes.append("the command line names no vocabulary; set data.tokenizer if the model reads texts")
             return None
         flags = tuple(f"--{side}{each}" for each in ("tokenizer", "vocab_path", "merges_path", "spm_model_path"))
         cased = given.get(f"{side}do_lower_case", "true") == "false"
@@ -94,12 +97,14 @@ class DataPart:
             return
         ((ours, options),) = found.items()
         given.use(*_READ_BY.get(ours, ()))
+        options = reading_padding(config, {ours: dict(options)})[ours]
         length = given.get("seq_length", LENGTH)
-        options = dict(options) | ({} if ours in _WITHOUT_LENGTH else {"max_length": length})
+        options |= {} if ours in _WITHOUT_LENGTH else {"max_length": length}
         if ours in _PAIRS:
             own = given.get("tgt_seq_length", LENGTH)
             options |= {"target_max_length": own} if own != length else {}
-        if ours in _PACKING and not given.get("full_sentences"):
+        # Only MlmDataset reads the option; the others have each document in rows of its own.
+        if ours in _PACKING and not (ours in ("mlm", "t5") and given.get("full_sentences")):
             options["pack"] = False
         self._masks(given, ours, options)
         if ours == "bert" and "short_seq_prob" in given:
@@ -129,8 +134,13 @@ class DataPart:
         spans = bool(given.get("span_masking"))
         chance, longest = (given.get("span_geo_prob", 0.2), given.get("span_max_length", 10)) if spans else (0.2, 10)
         if name in _MASKING:
-            options |= {"whole_word": True} if given.get("whole_word_masking") else {}
-            if spans:
+            if given.get("whole_word_masking"):  # which goes before spans
+                options |= {"whole_word": True}
+                self.notes.append(
+                    "--whole_word_masking: the pieces of a word are masked together; a Chinese character is a word of "
+                    "its own here, while the original cuts Chinese words with jieba"
+                )
+            elif spans:
                 options |= {"span": True}
                 options |= {"span_p": chance} if chance != 0.2 else {}
                 options |= {"span_max_length": longest} if longest != 10 else {}

@@ -51,14 +51,25 @@ class Table(NamedTuple):
         return number
 
 
-def read_table(path: str) -> Table:
+def read_table(path: str, *columns: str) -> Table:
     """Read a table.
 
+    Args:
+        path: the file.
+        columns: columns that it must have.
+
     Raises:
-        TPError: the file cannot be read.
+        TPError: the file cannot be read, or has no rows or lacks a column.
     """
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            return Table(path, list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)))
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            found = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            rows, names = list(found), list(found.fieldnames or ())
     except (OSError, UnicodeDecodeError) as error:
         raise TPError(f"{path}: the file is needed for the spec and cannot be read: {error}") from None
+    missing = [column for column in columns if column not in names]
+    if missing or not rows:
+        shown = f"its first line is {names[:6]}" if missing else "it has no rows"
+        wanted = " and ".join(repr(column) for column in columns)
+        raise TPError(f"{path}:1: expected a table with {wanted} in its header; {shown}")
+    return Table(path, rows)

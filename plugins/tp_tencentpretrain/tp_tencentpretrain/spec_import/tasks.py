@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import ceil
@@ -9,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from tp_core.errors import TPError
-from tp_core.spec.choices.part_names import key_of
 from tp_tencentpretrain.mapping.head import head
 from tp_tencentpretrain.mapping.target import Words, targets
 from tp_tencentpretrain.original.checkpoint import NoTensors
 from tp_tencentpretrain.original.config import OriginalConfig
 from tp_tencentpretrain.processors import speech_options, task_processor
+from tp_tencentpretrain.spec_import.corpora import table
 from tp_tencentpretrain.spec_import.given import Given
 from tp_tencentpretrain.spec_import.prompts import prompt_of
 from tp_tencentpretrain.spec_import.tables import read_table
@@ -71,7 +72,32 @@ def task_of(script: str, given: Given, config: OriginalConfig) -> Task:
     if dual != (script == "run_classifier_siamese"):
         expected = "two streams: 'encoder': 'dual'" if not dual else "one stream; 'encoder' is 'dual'"
         raise TPError(f"{config.where}: {script}.py needs a model of {expected}")
-    return _MADE[script](given, config)
+    found = _MADE[script](given, config)
+    if script in _SWEEPS:
+        found.notes += _SWEEPS[script](given)
+    return found
+
+
+def _folds(given: Given) -> list[str]:
+    given.use("train_features_path")
+    return [
+        f"--folds_num: cross-validation is tp sweep SPEC --folds {given.get('folds_num', 5)}, which also writes the "
+        "probabilities of --train_features_path"
+    ]
+
+
+def _grid(given: Given) -> list[str]:
+    axes = {
+        "train.batch_size": given.get("batch_size_list", [32, 64]),
+        "train.optimizer.adamw.lr": given.get("learning_rate_list", [3e-5, 1e-4, 3e-4]),
+        "train.epochs": given.get("epochs_num_list", [3, 5, 8]),
+    }
+    grid = " ".join(f"--grid {key}={','.join(f'{value:g}' for value in values)}" for key, values in axes.items())
+    return [f"the script trains a grid, and the spec is one of its runs: a grid is tp sweep SPEC {grid}"]
+
+
+#: Scripts that train several models → the note on it.
+_SWEEPS: Mapping[str, Callable[[Given], list[str]]] = {"run_classifier_cv": _folds, "run_classifier_grid": _grid}
 
 
 def _length(given: Given) -> dict[str, Any]:
@@ -87,7 +113,9 @@ def _train_path(given: Given) -> str:
 def _files(given: Given, source: str | None = None) -> dict[str, Any]:
     """``train`` and ``eval``, read by a source if their format needs one."""
     found = {"train": _train_path(given), **({"eval": given["dev_path"]} if "dev_path" in given else {})}
-    return found if source is None else {side: [{source: {"path": path}}] for side, path in found.items()}
+    if source is None:
+        return {side: table(path) for side, path in found.items()}
+    return {side: [{source: {"path": path}}] for side, path in found.items()}
 
 
 def _headed(
@@ -106,8 +134,8 @@ def _classes(config: OriginalConfig, count: int) -> dict[str, tuple[int, ...]]:
 
 
 def _classifier(given: Given, config: OriginalConfig) -> Task:
-    table = read_table(_train_path(given))
-    found, processor, options = _headed("classifier", config, _classes(config, table.classes()))
+    rows = read_table(_train_path(given), "text_a")
+    found, processor, options = _headed("classifier", config, _classes(config, rows.classes()))
     options |= _length(given)
     notes = []
     if given.get("soft_targets"):
@@ -117,33 +145,33 @@ def _classifier(given: Given, config: OriginalConfig) -> Task:
             "the squared error of logits"
         )
     data = {"processor": {processor: options}, **_files(given)}
-    return Task(found, data, "cls/accuracy", len(table.rows), "classifier", notes=notes)
+    return Task(found, data, "cls/accuracy", len(rows.rows), "classifier", notes=notes)
 
 
 def _multi_label(given: Given, config: OriginalConfig) -> Task:
-    table = read_table(_train_path(given))
-    found, processor, options = _headed("multi_label", config, _classes(config, table.classes(",")))
+    rows = read_table(_train_path(given), "text_a")
+    found, processor, options = _headed("multi_label", config, _classes(config, rows.classes(",")))
     data = {"processor": {processor: options | _length(given)}, **_files(given)}
-    return Task(found, data, "multi_label/f1_micro", len(table.rows), "multi_label")
+    return Task(found, data, "multi_label/f1_micro", len(rows.rows), "multi_label")
 
 
 def _of_table(name: str, metric: str) -> Callable[[Given, OriginalConfig], Task]:
     """A task whose head has one size."""
 
     def made(given: Given, config: OriginalConfig) -> Task:
-        table = read_table(_train_path(given))
+        rows = read_table(_train_path(given), "label", "text_a")
         found, processor, options = _headed(name, config, _classes(config, 2))
         data = {"processor": {processor: options | _length(given)}, **_files(given)}
-        return Task(found, data, metric, len(table.rows), name)
+        return Task(found, data, metric, len(rows.rows), name)
 
     return made
 
 
 def _siamese(given: Given, config: OriginalConfig) -> Task:
-    table = read_table(_train_path(given))
-    found, processor, options = _headed("siamese", config, _classes(config, table.classes()))
+    rows = read_table(_train_path(given), "text_a", "text_b")
+    found, processor, options = _headed("siamese", config, _classes(config, rows.classes()))
     data = {"processor": {processor: options | _length(given)}, **_files(given)}
-    return Task(found, data, "cls/accuracy", len(table.rows), "siamese")
+    return Task(found, data, "cls/accuracy", len(rows.rows), "siamese")
 
 
 def _several(given: Given, config: OriginalConfig) -> Task:
@@ -151,24 +179,30 @@ def _several(given: Given, config: OriginalConfig) -> Task:
     folders = [Path(folder) for folder in given.get("dataset_path_list", ())]
     if not folders:
         raise TPError("the command line has no --dataset_path_list, the folders with train.tsv and dev.tsv")
-    names = [key_of(folder.name) for folder in folders]
+    names = [_task_name(folder.name) for folder in folders]
     if len({*names}) < len(names):
         raise TPError(f"--dataset_path_list: two folders have the same name, {', '.join(names)}; rename one")
-    made, sets, rows = [], {}, 0
+    made, sets, count = [], {}, 0
     for name, folder in zip(names, folders):
-        table = read_table(str(folder / "train.tsv"))
-        found, processor, options = _headed("classifier", config, _classes(config, table.classes()))
+        rows = read_table(str(folder / "train.tsv"), "text_a")
+        found, processor, options = _headed("classifier", config, _classes(config, rows.classes()))
         made.append({"cls": {"name": name, **found[0]["cls"]}})
-        rows += len(table.rows)
+        count += len(rows.rows)
         evaluated = {"eval": str(folder / "dev.tsv")} if (folder / "dev.tsv").is_file() else {}
         sets[name] = {
             "processor": {processor: options | _length(given)},
-            "train": table.path,
+            "train": rows.path,
             **evaluated,
             "targets": [name],
-            "share": len(table.rows),
+            "share": len(rows.rows),
         }
-    return Task(made, {"sets": sets}, "", rows, "multi_task")
+    return Task(made, {"sets": sets}, "", count, "multi_task")
+
+
+def _task_name(folder: str) -> str:
+    """A name for a target: the folder's, with a letter first and without other signs than letters and digits."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", folder)
+    return name if name[:1].isalpha() else f"task_{name}"
 
 
 def _ner(given: Given, config: OriginalConfig) -> Task:
@@ -185,8 +219,7 @@ def _ner(given: Given, config: OriginalConfig) -> Task:
 def _cmrc(given: Given, config: OriginalConfig) -> Task:
     found, processor, options = _headed("cmrc", config, {})
     options |= _length(given)
-    if "doc_stride" in given:
-        options["stride"] = max(0, options["max_length"] - given["doc_stride"])
+    options["step"] = given.get("doc_stride", 128)
     return Task(found, {"processor": {processor: options}, **_files(given, "squad")}, "f1", name="cmrc")
 
 
@@ -199,17 +232,17 @@ def _c3(given: Given, config: OriginalConfig) -> Task:
 def _chid(given: Given, config: OriginalConfig) -> Task:
     found, processor, options = _headed("chid", config, {})
     data: dict[str, Any] = {"processor": {processor: options | _length(given)}}
-    for side, path in _files(given).items():
+    for side, path in _files(given, "chid").items():
         answers = f"{'dev' if side == 'eval' else 'train'}_answer_path"
-        data[side] = [{"chid": {"path": path, **({"answers": given[answers]} if answers in given else {})}}]
+        data[side] = [{"chid": {**path[0]["chid"], **({"answers": given[answers]} if answers in given else {})}}]
     return Task(found, data, "choice/accuracy", name="chid")
 
 
 def _pictures(given: Given, config: OriginalConfig) -> Task:
-    table = read_table(_train_path(given))
-    found, processor, options = _headed("image_classifier", config, _classes(config, table.classes()))
+    rows = read_table(_train_path(given), "path")
+    found, processor, options = _headed("image_classifier", config, _classes(config, rows.classes()))
     data = {"processor": {processor: options}, "columns": {"image": "path"}, **_files(given)}
-    return Task(found, data, "cls/accuracy", len(table.rows), "image_classifier")
+    return Task(found, data, "cls/accuracy", len(rows.rows), "image_classifier")
 
 
 def _check_decoder(config: OriginalConfig) -> None:
@@ -220,15 +253,15 @@ def _check_decoder(config: OriginalConfig) -> None:
 def _text2text(given: Given, config: OriginalConfig) -> Task:
     _check_decoder(config)
     options = {**_length(given), "target_max_length": given.get("tgt_seq_length", 32), "metrics": ["exact_match"]}
-    table = read_table(_train_path(given))
+    rows = read_table(_train_path(given), "text_a", "label")
     notes = []
-    if table.rows and "text_b" in table.rows[0]:
+    if "text_b" in rows.rows[0]:
         notes.append(
             "the source is text_a alone; write text_b behind it, with [SEP] between them, as the original does"
         )
     columns = {"source": "text_a", "target": "label"}
     data = {"processor": {"mt": options}, "columns": columns, **_files(given)}
-    return Task([], data, "exact_match", len(table.rows), notes=notes)
+    return Task([], data, "exact_match", len(rows.rows), notes=notes)
 
 
 def _speech2text(given: Given, config: OriginalConfig) -> Task:
@@ -238,8 +271,8 @@ def _speech2text(given: Given, config: OriginalConfig) -> Task:
     if "tgt_seq_length" in given:
         options["target_max_length"] = given["tgt_seq_length"]
     data = {"processor": {"speech_text": options}, "columns": {"audio": "wav_path"}, **_files(given)}
-    table = read_table(_train_path(given))
-    return Task([], data, "word_error_rate", len(table.rows))
+    rows = read_table(_train_path(given), "text", "wav_path")
+    return Task([], data, "word_error_rate", len(rows.rows))
 
 
 def _prompt(given: Given, config: OriginalConfig) -> Task:
@@ -248,16 +281,16 @@ def _prompt(given: Given, config: OriginalConfig) -> Task:
     ((_, options),) = targets(config.with_target("mlm"), Words("words", NoTensors())).tree[0].items()
     found = [{"prompt_mlm": {**options, "num_labels": len(prompt["verbalizer"])}}]
     data = {"processor": {"prompt": {**prompt, **_length(given)}}, **_files(given)}
-    return Task(found, data, "mlm/accuracy", len(read_table(_train_path(given)).rows))
+    return Task(found, data, "mlm/accuracy", len(read_table(_train_path(given), "label", "text_a").rows))
 
 
 def _simcse(given: Given, config: OriginalConfig) -> Task:
-    table = read_table(_train_path(given))
-    columns = table.rows[0] if table.rows else {}
+    rows = read_table(_train_path(given), "text_a")
+    columns = rows.rows[0] if rows.rows else {}
     pairs = "text_b" in columns and "label" in columns
     options = {**_length(given), "pairing": "fields" if pairs else "same"}
     found = {"clr": {"temperature": given.get("temperature", 0.05), "learned_temperature": False, "symmetric": False}}
-    data: dict[str, Any] = {"processor": {"pair": options}, "train": _train_path(given)}
+    data: dict[str, Any] = {"processor": {"pair": options}, "train": table(_train_path(given))}
     notes = []
     if not pairs:
         data["columns"] = {"text": "text_a"}

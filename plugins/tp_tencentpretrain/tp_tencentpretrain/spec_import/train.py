@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tp_core.spec.sections.train import TrainOptions
@@ -33,7 +34,7 @@ class TrainPart:
         notes: sentences for the user.
     """
 
-    def __init__(self, given: Given, fine_tuning: bool, task: Task | None) -> None:
+    def __init__(self, given: Given, fine_tuning: bool, task: Task | None, embeddings: Sequence[str]) -> None:
         self.notes: list[str] = []
         micro, processes = given.get("accumulation_steps", 1), given.get("world_size", 1)
         batch = given.get("batch_size", 32) * processes * micro
@@ -54,16 +55,17 @@ class TrainPart:
             self.tree["precision"] = "fp16"
         if given.get("deepspeed_checkpoint_activations"):
             self.tree["activation_checkpointing"] = True
+        # The original counts micro-batches.
         if "report_steps" in given:
-            self.tree["log_every"] = given["report_steps"]
+            self.tree["log_every"] = max(1, given["report_steps"] // micro)
         if not fine_tuning:
-            self.tree["checkpoint_every"] = given.get("save_checkpoint_steps", 10000)
+            self.tree["checkpoint_every"] = max(1, given.get("save_checkpoint_steps", 10000) // micro)
         if task is not None:
             self.tree |= task.evaluations(batch, self.tree["epochs"])
             if task.copies and "eval_steps" in given:
                 self.tree["eval_every"] = given["eval_steps"]
         if given.get("use_adv"):
-            self.tree["hooks"] = [self._adversary(given)]
+            self.tree["hooks"] = [self._adversary(given, embeddings)]
         self.tree = {key: value for key, value in self.tree.items() if not _is_default(key, value)}
         if processes > 1:
             launcher = f"torchrun --nproc-per-node {processes} -m tp_core"
@@ -77,29 +79,45 @@ class TrainPart:
         return {"adamw": {"lr": rate, "eps": 1e-6, "bias_correction": False}}
 
     def _schedule(self, given: Given, micro: int) -> Any:
-        name = given.get("scheduler", "linear")
-        warmup = given.get("warmup", 0.1)
-        options: dict[str, Any] = {} if name == "constant" else {"warmup": warmup}
-        if name == "tri_stage":
-            options |= {"hold": max(0.0, 1 - warmup - given.get("lr_decay", 0.5)), "decay": given.get("lr_decay", 0.5)}
+        name, warmup = given.get("scheduler", "linear"), given.get("warmup", 0.1)
+        if name == "constant":
+            return "constant"
         if micro > 1 and name == "linear":
-            # The original counts micro-batches, and moves on once for each update.
-            updates, peak = self.total // micro, int(self.total * warmup)
-            options = {"warmup": min(peak, updates), "final": round((self.total - updates) / (self.total - peak), 6)}
-            self.notes.append(
-                "with --accumulation_steps the original's learning rate only falls to "
-                f"{options['final']:.0%} of its peak, and warms up {micro} times as long; the spec does the same"
-            )
-        elif micro > 1 and name != "constant":
+            return self._slowed(micro, warmup)
+        if micro > 1:
             self.notes.append(
                 f"with --accumulation_steps the original's schedule '{name}' only passes through 1/{micro} of its "
                 "course; that of the spec is whole"
             )
-        return {_SCHEDULES[name]: options} if options else _SCHEDULES[name]
+        if warmup == 1:
+            warmup = 0.999999  # a share; 1 is a number of steps here
+        options: dict[str, Any] = {"warmup": warmup}
+        if name == "tri_stage":
+            decay = min(given.get("lr_decay", 0.5), 1 - warmup)
+            options |= {"hold": round(max(0.0, 1 - warmup - decay), 9), "decay": round(decay, 9)}
+        return {_SCHEDULES[name]: options}
+
+    def _slowed(self, micro: int, warmup: float) -> dict[str, Any]:
+        """The linear schedule of an accumulation, which the original computes for micro-batches."""
+        updates, peak = self.total // micro, int(self.total * warmup)
+        if peak >= updates:
+            self.notes.append(
+                f"with --accumulation_steps the original's learning rate rises until the end, to {updates / peak:.0%} "
+                "of its peak; the spec does the same"
+            )
+            return {"constant": {"warmup": peak}}
+        final = round((self.total - updates) / (self.total - peak), 6)
+        self.notes.append(
+            f"with --accumulation_steps the original's learning rate only falls to {final:.0%} of its peak, and warms "
+            f"up {micro} times as long; the spec does the same"
+        )
+        return {"linear": {"warmup": peak, "final": final}}
 
     @staticmethod
-    def _adversary(given: Given) -> dict[str, Any]:
+    def _adversary(given: Given, embeddings: Sequence[str]) -> dict[str, Any]:
+        """The hook that moves embeddings: all of them, as the original does."""
+        parts = {"parts": [*embeddings]} if len(embeddings) > 1 else {}
         if given.get("adv_type", "fgm") == "fgm":
-            return {"fgm": {"epsilon": given.get("fgm_epsilon", 1e-6)}}
+            return {"fgm": {"epsilon": given.get("fgm_epsilon", 1e-6), **parts}}
         names = {"epsilon": "pgd_epsilon", "alpha": "pgd_alpha", "steps": "pgd_k"}
-        return {"pgd": {ours: given[theirs] for ours, theirs in names.items() if theirs in given}}
+        return {"pgd": {**{ours: given[theirs] for ours, theirs in names.items() if theirs in given}, **parts}}

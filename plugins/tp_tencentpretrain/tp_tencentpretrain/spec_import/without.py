@@ -25,6 +25,7 @@ _INSTEAD: Mapping[str, str] = {
     "learning_rate_list": "a grid is tp sweep SPEC --grid train.optimizer.adamw.lr=...",
     "epochs_num_list": "a grid is tp sweep SPEC --grid train.epochs=...",
     "folds_num": "cross-validation is tp sweep SPEC --folds N",
+    **dict.fromkeys(("alibi_position_embedding", "layer_number_scale"), "the original ignores it"),
     "output_model_path": "the model is in runs/NAME; tp train SPEC --run FOLDER names another folder",
     "sentence_selection_strategy": "the processor gsg masks the principal sentences (ROUGE), as PEGASUS does",
     "max_choices_num": "a question has as many choices as the data give it",
@@ -36,6 +37,9 @@ _INSTEAD: Mapping[str, str] = {
     ),
     **dict.fromkeys(("log_path", "log_level", "log_file_level"), "the log of a run is in its folder"),
     "eval_steps": "set train.eval_every",
+    "target": "the script has a head of its own",
+    **dict.fromkeys(("decoder", "tgt_embedding", "share_embedding"), "the script's head reads the encoder"),
+    "labels_num": "the number of classes is that of the training data",
     "lr_decay": "it belongs to the scheduler tri_stage",
     "temperature": "it belongs to run_simcse.py",
     "full_sentences": "rows of this processor are always packed",
@@ -45,7 +49,6 @@ _INSTEAD: Mapping[str, str] = {
 #: Options on which nothing depends here.
 _NOT_NEEDED = (
     *("processes_num", "docs_buffer_size", "instances_buffer_size", "master_ip", "backend", "local_rank", "gpu_ranks"),
-    *("layer_number_scale", "alibi_position_embedding"),
 )
 
 

@@ -19,12 +19,16 @@ class Flag(NamedTuple):
         many: True if it has several values.
         known: the possible values; empty for any.
         least: the smallest possible number; None for any.
+        most: the greatest possible number; None for any.
+        above: the number that a value must exceed; None for any.
     """
 
     kind: type
     many: bool = False
     known: tuple[str, ...] = ()
     least: float | None = None
+    most: float | None = None
+    above: float | None = None
 
 
 def _flags(kind: type, *names: str, **options: Any) -> dict[str, Flag]:
@@ -42,7 +46,8 @@ _OTHER_TOKENIZERS = ("image", "text_image", "virtual", "hfpretrained")
 #: The options that a config may have, too; the command line goes before the config.
 MODEL: Mapping[str, Flag] = {
     **_flags(str, "embedding", "tgt_embedding", "target", many=True),
-    **_flags(str, "encoder", "decoder", "mask", "layernorm", "layernorm_positioning", "feed_forward"),
+    **_flags(str, "mask", known=("fully_visible", "causal", "causal_with_prefix")),
+    **_flags(str, "encoder", "decoder", "layernorm", "layernorm_positioning", "feed_forward"),
     **_flags(str, "pooling", known=_POOLINGS),
     **_flags(int, "max_seq_length", "relative_attention_buckets_num", "image_height", "image_width", least=1),
     **_flags(int, "patch_size", "channels_num", "max_audio_frames", "conv_layers_num", least=1),
@@ -68,8 +73,10 @@ DATA: Mapping[str, Flag] = {
     **_flags(str, "do_lower_case", "tgt_do_lower_case", known=("true", "false")),
     **_flags(str, "vocab_path", "merges_path", "spm_model_path"),
     **_flags(str, "tgt_vocab_path", "tgt_merges_path", "tgt_spm_model_path"),
-    **_flags(int, "seq_length", "tgt_seq_length", "dup_factor", "docs_buffer_size", "processes_num", least=1),
-    **_flags(float, "short_seq_prob", "span_geo_prob", least=0),
+    **_flags(int, "seq_length", "dup_factor", "docs_buffer_size", "processes_num", least=1),
+    **_flags(float, "short_seq_prob", least=0, most=1),
+    **_flags(float, "span_geo_prob", above=0, most=1),
+    **_flags(int, "tgt_seq_length", least=2),
     **_flags(int, "span_max_length", "max_choices_num", "doc_stride", least=1),
     **_flags(bool, "json_format_corpus", "full_sentences", "dynamic_masking", "whole_word_masking", "span_masking"),
     **_flags(str, "sentence_selection_strategy", known=("lead", "random")),
@@ -82,9 +89,11 @@ DATA: Mapping[str, Flag] = {
 TRAINING: Mapping[str, Flag] = {
     **_flags(str, "pretrained_model_path", "output_model_path", "config_path"),
     **_flags(int, "total_steps", "save_checkpoint_steps", "report_steps", "accumulation_steps", "batch_size", least=1),
-    **_flags(int, "epochs_num", "seed", least=0),
+    **_flags(int, "epochs_num", least=0),
+    **_flags(int, "seed", least=0, most=2**63 - 1),
     **_flags(int, "world_size", "instances_buffer_size", "eval_steps", "folds_num", least=1),
-    **_flags(float, "learning_rate", "warmup", "lr_decay", "temperature", "soft_alpha", least=0),
+    **_flags(float, "learning_rate", "temperature", above=0, most=1e6),
+    **_flags(float, "warmup", "lr_decay", "soft_alpha", least=0, most=1),
     **_flags(str, "optimizer", known=("adamw", "adafactor")),
     **_flags(
         str,
@@ -154,15 +163,15 @@ def check_config(values: Mapping[str, Any], where: str) -> None:
     """
     for key, value in values.items():
         flag = {**DATA, **TRAINING}.get(key)
-        if flag is None or value is None or flag.many or flag.kind is bool:
+        if flag is None or value is None or flag.many or key == "tokenizer":  # configs name some that do not exist
             continue
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if (flag.kind is str and not isinstance(value, str)) or (flag.kind is not str and not number):
+        fits = isinstance(value, (int, float) if flag.kind is float else flag.kind)
+        if not fits or (isinstance(value, bool) and flag.kind is not bool):
             raise TPError(f"{where}: '{key}' is {json.dumps(value)}; expected {_EXPECTED[flag.kind]}")
         _check(f"{where}: '{key}'", flag, value)
 
 
-_EXPECTED = {int: "an integer", float: "a number", str: "a text"}
+_EXPECTED = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}
 
 
 def _value(name: str, flag: Flag, text: str) -> Any:
@@ -180,3 +189,7 @@ def _check(shown: str, flag: Flag, value: Any) -> None:
         raise TPError(f"{shown} is '{value}'; {near}")
     if flag.least is not None and not value >= flag.least:
         raise TPError(f"{shown} is {value}; expected {flag.least:g} or more")
+    if flag.above is not None and not value > flag.above:
+        raise TPError(f"{shown} is {value}; expected more than {flag.above:g}")
+    if flag.most is not None and not value <= flag.most:
+        raise TPError(f"{shown} is {value}; expected {flag.most:g} or less")
