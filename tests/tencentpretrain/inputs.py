@@ -53,8 +53,13 @@ def pixels(config: dict[str, Any]) -> Tensor:
     return torch.randn(len(LENGTHS), 3, config["image_height"], config["image_width"], generator=generator)
 
 
-def drawn(config: dict[str, Any]) -> Drawn:
-    """Inputs for a config."""
+def drawn(config: dict[str, Any], partial: bool = True) -> Drawn:
+    """Inputs for a config.
+
+    Args:
+        config: the config.
+        partial: True for recordings whose last frames do not fill the strides, which the original leaves out.
+    """
     modules = config["embedding"]
     if modules == ["dual"]:
         return _dual(config)
@@ -66,8 +71,7 @@ def drawn(config: dict[str, Any]) -> Drawn:
         frames = torch.randn(
             len(LENGTHS), 12 * strides, config["audio_feature_size"], generator=torch.Generator().manual_seed(1)
         )
-        # With two convolutions, the original leaves out frames that do not fill the strides.
-        over = torch.tensor([0, 3, 2, 1] if strides == 4 else [0])
+        over = torch.tensor([0, 3, 2, 1] if strides == 4 and partial else [0])
         mask = torch.arange(12 * strides) < torch.tensor(LENGTHS)[:, None] * strides + over[:, None]
         theirs, source = {"src": frames, "seg": seg}, {"input_features": frames, "attention_mask": mask}
     elif "word_patch" in modules:

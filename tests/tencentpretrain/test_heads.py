@@ -145,6 +145,8 @@ def test_the_first_text_is_the_prefix_of_the_mask(tmp_path: Path) -> None:
     for row, given in zip(found, texts, strict=True):
         assert row["probabilities"] == pytest.approx(pooled_logits(home, given).softmax(-1).tolist(), abs=1e-5)
     home.returns("classifier")
+    alone = tp_core.convert("tp", tmp_path / "ours", "tencentpretrain", tmp_path / "without a task")
+    assert json.loads((alone / "config.json").read_text())["target"] == ["cls"]
 
 
 @pytest.mark.parametrize("pooling", ["last", "max"])

@@ -312,8 +312,8 @@ SCRIPTS: list[tuple[str, str, Any, Any]] = [
     (
         "run_cmrc",
         "--seq_length 384 --doc_stride 128",
-        "qa",
-        {"qa": {"scoring": "cmrc", "step": 128, "max_length": 384}},
+        {"qa": {"max_answer_length": 512}},
+        {"qa": {"scoring": "cmrc", "step": 128, "max_length": 384, "question_max_length": 380}},
     ),
 ]
 
@@ -453,3 +453,37 @@ def test_adversarial_training_moves_all_embeddings(tmp_path: Path) -> None:
     line = f"run_classifier.py --train_path {tmp_path / 'train.tsv'} --use_adv --fgm_epsilon 1"
     tree, _ = imported(tmp_path, SHAPES["bert"], *line.split())
     assert tree["train"]["hooks"] == [{"fgm": {"epsilon": 1.0, "parts": ["word", "pos", "padded_segments"]}}]
+
+
+def test_networks_in_both_directions_have_rows_of_one_length(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("label\ttext_a\ttext_b\n0\tba\tbe\n1\tbe\tba\n")
+    train = ["--train_path", str(tmp_path / "train.tsv"), "--vocab_path", "v"]
+    tree, _ = imported(tmp_path, SHAPES["bilstm"], "run_classifier.py", *train)
+    assert tree["data"]["processor"]["cls"]["pad"] == "max_length"
+    both = {"encoder": "bilstm"}
+    shape = SHAPES["siamese lstm"]
+    siamese = {**shape, **{key: {**shape[key], **both} for key in ("stream_0", "stream_1")}}
+    tree, _ = imported(tmp_path, siamese, "run_classifier_siamese.py", *train)
+    assert tree["data"]["processor"]["pair"]["pad"] == "max_length"
+    tree, notes = imported(tmp_path, SHAPES["bert"], "run_classifier.py", *train, "--bidirectional")
+    assert "pad" not in tree["data"]["processor"]["cls"]
+    assert any("--bidirectional" in note for note in notes)
+
+
+def test_steps_without_an_update(tmp_path: Path) -> None:
+    line = "--corpus_path c --total_steps 10 --accumulation_steps 16 --warmup 0"
+    tree, _ = imported(tmp_path, SHAPES["bert"], *line.split())
+    assert tree["train"]["steps"] == 1
+
+
+@pytest.mark.parametrize(("steps", "warmup", "expected"), [(15, 0.1, 1), (10, 0.01, 0), (100, 0.1, 0.1)])
+def test_a_warmup_is_rounded_down(steps: int, warmup: float, expected: float, tmp_path: Path) -> None:
+    line = f"--corpus_path c --total_steps {steps} --warmup {warmup}"
+    tree, _ = imported(tmp_path, SHAPES["bert"], *line.split())
+    assert tree["train"]["schedule"] == {"linear": {"warmup": expected}}
+
+
+def test_a_vocabulary_with_further_columns_is_named(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("[PAD]\t3\n[UNK]\t2\n")
+    _, notes = imported(tmp_path, SHAPES["bert"], "--corpus_path", "c", "--vocab_path", str(tmp_path / "vocab.txt"))
+    assert any("vocab.txt has further columns" in note for note in notes)

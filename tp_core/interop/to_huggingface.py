@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tp_core.interop.sentence_transformers_written import write_sentence_transfo
 from tp_core.interop.shards import write_shards
 from tp_core.interop.tensors import Tensors, open_files
 from tp_core.interop.weight_files import check_ours, our_shapes, split
+from tp_core.options.base import Equivalent
 from tp_core.spec.choices.part_names import key_of
 from tp_core.spec.context import context_of
 from tp_core.spec.schema import Spec
@@ -99,17 +101,29 @@ def _replace(found: Description, tensors: Tensors, approximate: bool, say: Say) 
     if not inexact:
         return
     change, largest = difference(found.own, before, found.spec, read_all(tensors))
-    first, *others = inexact
-    more = f" and {len(others)} more" if others else ""
-    instead = inexact[first]
     text = (
-        f"transformers does not have the module of {first}{more}; with {instead.name} instead, where "
-        f"{instead.difference}, the final states of a random batch change by up to {change:.1e} (the largest state is "
-        f"{largest:.1f})"
+        f"{'; '.join(_reasons(inexact))}: the final states of a random batch change by up to {change:.1e} (the largest "
+        f"state is {largest:.1f})"
     )
     if not approximate:
         raise TPError(f"{text}; --approximate writes this model")
     say(text)
+
+
+def _reasons(inexact: Mapping[str, Equivalent]) -> Iterator[str]:
+    """A sentence for each kind of equivalent: the modules that transformers lacks, and those that it has instead.
+
+    Args:
+        inexact: path of a module → its equivalent.
+    """
+    for kind in dict.fromkeys((each.name, each.difference) for each in inexact.values()):
+        first, *others = [path for path, each in inexact.items() if (each.name, each.difference) == kind]
+        name, reason = kind
+        more = f" and {len(others)} more" if others else ""
+        if name:
+            yield f"transformers does not have the module of {first}{more}; it gets {name}, where {reason}"
+        else:
+            yield f"transformers does not have the options of {first}{more}; there, {reason}"
 
 
 def _write_tokenizer(spec: Spec, found: Description, folder: Path, say: Say) -> None:

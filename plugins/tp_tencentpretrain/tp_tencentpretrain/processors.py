@@ -74,9 +74,18 @@ def speech_options(config: OriginalConfig) -> dict[str, Any]:
 
 def reading_padding(config: OriginalConfig, chosen: dict[str, Any]) -> dict[str, Any]:
     """The processor with rows of one length, if the model reads padding: recurrent networks in both directions."""
+    if not _reads_padding(config):
+        return chosen
     ((name, options),) = chosen.items()
-    both = config["encoder"] in ("birnn", "bilstm", "bigru") or bool(config["bidirectional"])
-    return {name: {**options, "pad": "max_length"}} if both else chosen
+    return {name: {**options, "pad": "max_length"}}
+
+
+def _reads_padding(config: OriginalConfig) -> bool:
+    if config["encoder"] == "dual":
+        return any(_reads_padding(config.stream(key)) for key in ("stream_0", "stream_1"))
+    if config["encoder"] in ("rnn", "lstm", "gru"):
+        return bool(config["bidirectional"])
+    return config["encoder"] in ("birnn", "bilstm", "bigru")
 
 
 _PICTURES = {"image", "image_text", "image_text_pair", "image_text_lm"}
@@ -143,7 +152,7 @@ _OF_TASKS: dict[str, dict[str, Any]] = {
     "ranking": {"ranking": {}},
     "cmrc": {"qa": {"scoring": "cmrc", "step": 128}},  # the original's default of --doc_stride
     "c3": {"choice": {"layout": "choice_context", "template": "{choice}[SEP]{question}"}},
-    "chid": {"chid_padded": {"layout": "choice_context", "mark": "[SEP]", "other_mark": "[MASK]"}},
+    "chid": {"chid_padded": {"layout": "choice_context", "mark": "[SEP]", "other_mark": "[MASK]", "one_to_one": True}},
     "siamese": {"pair": {"labelled": "class"}},
     # Its script does not normalise colours.
     "image_classifier": {"image": {"resize": "stretch", "mean": [0.0], "std": [1.0]}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -190,7 +191,7 @@ def first_columns(path: Path) -> list[str]:
             lines = [line.rstrip("\r\n") for line in file]
     except (OSError, UnicodeDecodeError) as error:
         raise TPError(f"{path}: the vocabulary cannot be read: {error}") from None
-    tokens = [(line.split() or [line])[0] for line in lines]
+    tokens = [re.split(r"[ \t]+", line.strip(" \t"))[0] or line for line in lines]
     # An empty token is no text, and a file may have several; each keeps its row.
     found: dict[str, int] = {}
     for number, token in enumerate(tokens, 1):

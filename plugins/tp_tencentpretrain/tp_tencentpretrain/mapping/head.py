@@ -118,7 +118,9 @@ def _ner(config: OriginalConfig, words: Words) -> Piece:
 
 
 def _cmrc(config: OriginalConfig, words: Words) -> Piece:
-    return Piece([{"qa": {}}], [Same("output_layer", "targets.qa.output")])
+    # The original has no limit but the window.
+    options = {"max_answer_length": config["max_seq_length"]}
+    return Piece([{"qa": options}], [Same("output_layer", "targets.qa.output")])
 
 
 def _choice(config: OriginalConfig, words: Words) -> Piece:

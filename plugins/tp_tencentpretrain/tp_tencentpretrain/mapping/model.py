@@ -67,7 +67,7 @@ def converted(config: OriginalConfig, checkpoint: NoTensors, task: str | None = 
     if heads.tree:
         model["target"] = heads.tree
     notes += weigh_segments(config, model)
-    if task is not None:
+    if "lm" not in [next(iter(each)) for each in heads.tree]:  # whose data have prefixes of their own
         show_first_text(config, model)
     return Converted(model, [*piece.rules, *heads.rules], [*notes, *piece.notes, *heads.notes], piece.mirrors)
 
@@ -101,11 +101,15 @@ def weigh_segments(config: OriginalConfig, model: dict[str, Any]) -> list[str]:
 
 
 def show_first_text(config: OriginalConfig, model: dict[str, Any]) -> None:
-    """Make the first text of a ``model:`` part with a head the prefix of its mask, if the mask has one.
+    """Make the first text of a ``model:`` part the prefix of its mask, if the mask has one.
 
     In the original, a prefix is the segment 1 under any data. The processors of the heads name no prefix.
     """
-    if config["encoder"] == "transformer" and config["mask"] not in ("fully_visible", "causal"):
+    if (
+        "embedding" in model
+        and config["encoder"] == "transformer"
+        and config["mask"] not in ("fully_visible", "causal")
+    ):
         model["embedding"]["modules"].append("segment_prefix")
 
 

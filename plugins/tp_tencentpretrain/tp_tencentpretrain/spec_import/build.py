@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tp_core.errors import TPError
 from tp_core.interop.folders import reason
 from tp_core.spec.choices.part_names import key_of
-from tp_tencentpretrain.mapping.model import converted, show_first_text, weigh_segments
+from tp_tencentpretrain.mapping.model import converted, weigh_segments
 from tp_tencentpretrain.original.checkpoint import NoTensors, open_checkpoint
 from tp_tencentpretrain.original.config import OriginalConfig, read_original
 from tp_tencentpretrain.original.flags import MODEL, TOKENIZERS, check_config
@@ -71,7 +71,6 @@ def import_spec(config: Path, arguments: Sequence[str]) -> Imported:
     if task is not None and headed:
         model["target"] = task.targets
         weigh_segments(original, model)
-        show_first_text(original, model)
     elif not model.get("target"):
         notes.append(f"{config} has no 'target'; set model.target, or name it with --target")
     if task is not None and task.copies:

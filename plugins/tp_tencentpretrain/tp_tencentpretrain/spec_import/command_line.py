@@ -41,7 +41,7 @@ _OTHERS = {
     "extract_features": "tp embed",
     "topn_words_indep": "tp neighbours",
     "build_vocab": "tp tokenizer",
-    "convert_model_into_blocks": "tp convert --max-shard-size",
+    "convert_model_into_blocks": "tp convert --to huggingface --max-shard-size",
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from tp_core.errors import TPError
 from tp_tencentpretrain.original.config import OriginalConfig
 from tp_tencentpretrain.original.flags import TOKENIZERS as KNOWN_TOKENIZERS
 from tp_tencentpretrain.processors import TOKENIZERS, processor, reading_padding
@@ -11,7 +13,7 @@ from tp_tencentpretrain.spec_import.corpora import corpus
 from tp_tencentpretrain.spec_import.given import Given
 from tp_tencentpretrain.spec_import.shortest import plain, without_defaults
 from tp_tencentpretrain.spec_import.tasks import LENGTH, Task
-from tp_tencentpretrain.tokenizers import SPECIAL, TokenizerFiles
+from tp_tencentpretrain.tokenizers import SPECIAL, TokenizerFiles, first_columns
 
 #: Processors that mask tokens, and those whose two sides have a length each.
 _MASKING, _PAIRS = ("bert", "mlm", "cls_mlm", "image_text"), ("mt", "gsg")
@@ -48,7 +50,9 @@ class DataPart:
         if task is not None:
             self.tree |= task.data
             if "processor" in task.data:
-                self.tree["processor"] = plain(without_defaults("processor", task.data["processor"]))
+                self.tree["processor"] = _shown(config, task.data["processor"])
+            for each in task.data.get("sets", {}).values():
+                each["processor"] = _shown(config, each["processor"])
         else:
             name = str(given.get("data_processor", "bert"))
             if not fine_tuning:
@@ -86,6 +90,11 @@ class DataPart:
             return None
         flags = tuple(f"--{side}{each}" for each in ("tokenizer", "vocab_path", "merges_path", "spm_model_path"))
         cased = given.get(f"{side}do_lower_case", "true") == "false"
+        if vocab is not None and _has_columns(Path(vocab)):
+            self.notes.append(
+                f"{vocab} has further columns, which tp reads as parts of the tokens: use the vocabulary in the folder "
+                "of the converted model, or keep the first column alone"
+            )
         framed = task is None and given.get("data_processor") in _LANGUAGE_MODELS
         files = TokenizerFiles(name, vocab, merges, model, cased, SPECIAL, flags)  # type: ignore[arg-type]
         return files.tree(framed)
@@ -95,9 +104,9 @@ class DataPart:
         if found is None:
             self.notes.append(f"the data processor '{name}' has no counterpart; choose a processor in data.processor")
             return
-        ((ours, options),) = found.items()
+        ((ours, usual),) = found.items()
+        options = dict(usual)
         given.use(*_READ_BY.get(ours, ()))
-        options = reading_padding(config, {ours: dict(options)})[ours]
         length = given.get("seq_length", LENGTH)
         options |= {} if ours in _WITHOUT_LENGTH else {"max_length": length}
         if ours in _PAIRS:
@@ -125,7 +134,7 @@ class DataPart:
                 "the original never applies 'specaugment', whose name it misspells; time_masks and frequency_masks of "
                 "data.processor.speech_text do it"
             )
-        self.tree["processor"] = plain(without_defaults("processor", {ours: options}))
+        self.tree["processor"] = _shown(config, {ours: options})
 
     def _masks(self, given: Given, name: str, options: dict[str, Any]) -> None:
         """The options of masks."""
@@ -175,3 +184,20 @@ class DataPart:
             self.notes.append("the command line names no corpus; set data.train")
         if "dev_path" in given:
             self.tree["eval"] = given["dev_path"]
+
+
+def _shown(config: OriginalConfig, processor: dict[str, Any]) -> Any:
+    """A processor as people write it, with rows of one length if the model reads padding."""
+    return plain(without_defaults("processor", reading_padding(config, processor)))
+
+
+def _has_columns(path: Path) -> bool:
+    """True if lines of a vocabulary have more than a token; False if it cannot be read."""
+    if not path.is_file() or path.suffix == ".json":
+        return False
+    try:
+        tokens = first_columns(path)
+        with path.open(encoding="utf-8", newline="") as file:
+            return [line.rstrip("\r\n") for line in file] != tokens
+    except TPError:
+        return False

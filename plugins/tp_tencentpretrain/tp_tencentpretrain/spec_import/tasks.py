@@ -213,13 +213,15 @@ def _ner(given: Given, config: OriginalConfig) -> Task:
         shapes["crf.transitions"] = (1, 1)
     found, processor, options = _headed("ner", config, shapes, labels)
     data = {"processor": {processor: options | _length(given)}, **_files(given)}
-    return Task(found, data, "f1", name="ner")
+    train = Path(_train_path(given))
+    rows = len(read_table(str(train), "text_a", "label").rows) if train.is_file() else None
+    return Task(found, data, "f1", rows, "ner")
 
 
 def _cmrc(given: Given, config: OriginalConfig) -> Task:
     found, processor, options = _headed("cmrc", config, {})
     options |= _length(given)
-    options["step"] = given.get("doc_stride", 128)
+    options |= {"step": given.get("doc_stride", 128), "question_max_length": max(1, options["max_length"] - 4)}
     return Task(found, {"processor": {processor: options}, **_files(given, "squad")}, "f1", name="cmrc")
 
 

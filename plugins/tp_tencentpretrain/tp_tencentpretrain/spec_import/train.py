@@ -49,7 +49,7 @@ class TrainPart:
             self.tree["accumulate"] = micro
         self.tree["clip_norm"] = None
         self.tree["optimizer"] = self._optimizer(given)
-        self.tree["schedule"] = self._schedule(given, 1 if fine_tuning else micro)
+        self.tree["schedule"] = self._schedule(given, 1 if fine_tuning else micro, fine_tuning)
         self.tree["seed"] = given.get("seed", 7)
         if given.get("fp16"):
             self.tree["precision"] = "fp16"
@@ -78,7 +78,7 @@ class TrainPart:
         # The original's AdamW corrects no bias.
         return {"adamw": {"lr": rate, "eps": 1e-6, "bias_correction": False}}
 
-    def _schedule(self, given: Given, micro: int) -> Any:
+    def _schedule(self, given: Given, micro: int, fine_tuning: bool) -> Any:
         name, warmup = given.get("scheduler", "linear"), given.get("warmup", 0.1)
         if name == "constant":
             return "constant"
@@ -91,7 +91,11 @@ class TrainPart:
             )
         if warmup == 1:
             warmup = 0.999999  # a share; 1 is a number of steps here
+        if micro == 1 and not fine_tuning and abs(self.total * warmup - round(self.total * warmup)) > 1e-6:
+            warmup = int(self.total * warmup)  # a number of steps, rounded down as there
         options: dict[str, Any] = {"warmup": warmup}
+        if name == "polynomial":
+            options["final"] = round(1e-7 / given.get("learning_rate", 2e-5), 9)
         if name == "tri_stage":
             decay = min(given.get("lr_decay", 0.5), 1 - warmup)
             options |= {"hold": round(max(0.0, 1 - warmup - decay), 9), "decay": round(decay, 9)}
@@ -100,6 +104,8 @@ class TrainPart:
     def _slowed(self, micro: int, warmup: float) -> dict[str, Any]:
         """The linear schedule of an accumulation, which the original computes for micro-batches."""
         updates, peak = self.total // micro, int(self.total * warmup)
+        if peak == updates == 0:
+            return {"linear": {}}
         if peak >= updates:
             self.notes.append(
                 f"with --accumulation_steps the original's learning rate rises until the end, to {updates / peak:.0%} "

@@ -38,7 +38,9 @@ _INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(("log_path", "log_level", "log_file_level"), "the log of a run is in its folder"),
     "eval_steps": "set train.eval_every",
     "target": "the script has a head of its own",
-    **dict.fromkeys(("decoder", "tgt_embedding", "share_embedding"), "the script's head reads the encoder"),
+    **dict.fromkeys(
+        ("decoder", "tgt_embedding", "share_embedding"), "it belongs to a decoder, which this model does not have"
+    ),
     "labels_num": "the number of classes is that of the training data",
     "lr_decay": "it belongs to the scheduler tri_stage",
     "temperature": "it belongs to run_simcse.py",
