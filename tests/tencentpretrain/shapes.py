@@ -123,6 +123,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "dall-e": {**_TEXT, "mask": "prefix", "target": ["lm"], "data_processor": "dalle", "has_lmtarget_bias": True},
     "t5": {**_T5, "hidden_act": "relu", "tie_weights": True},
     "t5 v1.1": {**_T5, "hidden_act": "gelu_fast", "feed_forward": "gated", "attention_head_size": 6},
+    "t5 with a causal encoder": {**_T5, "mask": "causal"},
+    "t5 with a prefix in its encoder": {**_T5, "embedding": ["word", "seg"], "mask": "causal_with_prefix"},
     "t5 with another epsilon": {**_T5, "layernorm_eps": 1e-4},
     "t5 with a scale": {**_T5, "remove_attention_scale": False, "relative_attention_buckets_num": 8},
     "bart": {

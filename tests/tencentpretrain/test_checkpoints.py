@@ -275,7 +275,6 @@ def test_output_matrices_that_the_original_leaves_untied_are_said(tmp_path: Path
     [
         ({"has_residual_attention": True}, "'has_residual_attention' together with 'relative_position_embedding'"),
         ({"rotary_position_embedding": True}, "'rotary_position_embedding' together with"),
-        ({"mask": "causal"}, "only be converted with the mask fully_visible, not causal"),
     ],
 )
 def test_relative_positions_that_would_be_others_are_refused(options: Any, message: str, tmp_path: Path) -> None:

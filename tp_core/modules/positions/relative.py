@@ -22,7 +22,7 @@ class RelativeBias(PositionTable):
         heads = context.fact(HeadFacts)
         assert heads is not None
         self.buckets, self.max_distance = config.buckets, config.max_distance
-        self.bidirectional = heads.two_way
+        self.bidirectional = config.both_ways(heads)
         self.bias = Embedding(config.buckets, heads.number, std=config.init_std)
 
     def bucket(self, distance: Tensor) -> Tensor:

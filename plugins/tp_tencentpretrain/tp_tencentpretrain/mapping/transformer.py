@@ -36,6 +36,8 @@ def transformer_encoder(config: OriginalConfig, theirs: str, ours: str) -> Piece
     mask = config["mask"] if config["mask"] in ("fully_visible", "causal") else "causal_with_prefix"
     tree["mask"] = mask
     attention = tree["mixer"]["attention"]
+    if config["relative_position_embedding"] and mask != "fully_visible":
+        attention["positions"]["relative"]["two_way"] = True  # as in all encoders of the original
     if config["has_residual_attention"]:
         attention["residual"] = True
     rules = [*_sub_layers(config, layer, own), *_end(config, theirs, ours, decoder=False)]
@@ -65,8 +67,8 @@ def transformer_encoder(config: OriginalConfig, theirs: str, ours: str) -> Piece
 def _check_relative(config: OriginalConfig) -> None:
     """Refuse what would be computed differently with relative positions.
 
-    The original's encoder has buckets for both directions under any mask, adds the positions in every layer to the
-    scores of the layer before, and rotates queries and keys as well.
+    The original adds the positions in every layer to the scores of the layer before, and rotates queries and keys as
+    well.
 
     Raises:
         TPError: the config has such an option.
@@ -76,11 +78,6 @@ def _check_relative(config: OriginalConfig) -> None:
     for key in ("has_residual_attention", "rotary_position_embedding"):
         if config[key]:
             raise TPError(f"{config.where}: '{key}' together with 'relative_position_embedding' cannot be converted")
-    if config["mask"] != "fully_visible":
-        raise TPError(
-            f"{config.where}: an encoder with 'relative_position_embedding' can only be converted with the mask "
-            f"fully_visible, not {config['mask']}"
-        )
 
 
 def transformer_decoder(config: OriginalConfig) -> Piece:
