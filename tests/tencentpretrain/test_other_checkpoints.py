@@ -164,7 +164,7 @@ def test_a_projection_between_equal_sizes_is_refused(tmp_path: Path) -> None:
         (SHAPES["clip"], {"image_height": 16, "image_width": 16, "patch_size": 4}),
         ({**SHAPES["siamese lstm"], "pooling": "mean"}, {"pooling": "mean"}),
         (
-            {**SHAPES["lstm"], "emb_size": 16, "target": ["mlm"], "hidden_act": "relu"},
+            {**SHAPES["lstm"], "target": ["mlm"], "hidden_act": "relu"},
             {"hidden_act": "relu", "target": ["mlm"]},
         ),
         ({**SHAPES["s2t"]}, {"label_smoothing": 0.1, "audio_feature_size": 10}),

@@ -108,12 +108,12 @@ def _output(config: OriginalConfig, words: Words, theirs: str, ours: str, bias: 
 def _mlm(config: OriginalConfig, words: Words) -> Piece:
     theirs, ours, norm = "target.mlm", "targets.mlm", plain_norm()
     tied, rules = _output(config, words, f"{theirs}.linear_2", f"{ours}.output", bias=True)
-    if config.need("emb_size") != config.need("hidden_size") and not config["factorized_embedding_parameterization"]:
-        raise TPError(
-            f"{config.where}: the target 'mlm' with different 'emb_size' and 'hidden_size' can only be converted with "
-            "'factorized_embedding_parameterization'"
-        )
-    tree = {"mlm": {"activation": activation(config), "norm": norm.tree, "tie": tied}}
+    hidden, wide = config.need("hidden_size"), not config["factorized_embedding_parameterization"]
+    different = config.need("emb_size") != hidden
+    if tied and wide and different:
+        raise TPError(f"{config.where}: a tied target 'mlm' needs 'emb_size' and 'hidden_size' to be equal")
+    size = {"dense_size": hidden} if wide and different else {}
+    tree = {"mlm": {"activation": activation(config), "norm": norm.tree, "tie": tied, **size}}
     rules += [Same(f"{theirs}.linear_1", f"{ours}.dense"), *norm.rules(f"{theirs}.layer_norm", f"{ours}.norm")]
     return Piece(tree, rules, words.notes(config, f"{theirs}.linear_2.weight", tied))
 

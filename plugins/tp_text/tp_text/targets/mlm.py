@@ -26,14 +26,14 @@ class MaskedLanguageModel(VocabularyTarget):
 
     def __init__(self, config: MaskedLanguageModelConfig, context: BuildContext) -> None:
         super().__init__(config)
-        inner = context.embedding_size
+        inner = config.tied_width(context)
         self.dense = Linear(context.hidden_size, inner, bias=config.dense_bias, std=config.init_std)
         self.activation = ACTIVATIONS[config.activation]
         self.norm = built(config.norm.config, inner)
         self.output = Linear(inner, context.vocab_size, bias=config.bias, std=config.init_std)
 
     def transform(self, states: Tensor) -> Tensor:
-        """Apply the dense layer, activation and norm: (..., hidden) → (..., embedding_size)."""
+        """Apply the dense layer, activation and norm: (..., hidden) → (..., dense_size)."""
         transformed: Tensor = self.norm(self.activation(self.dense(states)))
         return transformed
 
