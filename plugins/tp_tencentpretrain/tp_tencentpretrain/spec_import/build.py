@@ -19,7 +19,8 @@ from tp_tencentpretrain.spec_import.data import DataPart
 from tp_tencentpretrain.spec_import.given import Given
 from tp_tencentpretrain.spec_import.paths import relocated
 from tp_tencentpretrain.spec_import.shortest import shortest
-from tp_tencentpretrain.spec_import.tasks import Task, task_of
+from tp_tencentpretrain.spec_import.task import Task
+from tp_tencentpretrain.spec_import.tasks import task_of
 from tp_tencentpretrain.spec_import.train import TrainPart
 from tp_tencentpretrain.spec_import.without import without_counterpart
 from tp_tencentpretrain.spec_import.yaml_text import written

@@ -12,7 +12,7 @@ from tp_tencentpretrain.processors import TOKENIZERS, processor, reading_padding
 from tp_tencentpretrain.spec_import.corpora import corpus
 from tp_tencentpretrain.spec_import.given import Given
 from tp_tencentpretrain.spec_import.shortest import plain, without_defaults
-from tp_tencentpretrain.spec_import.tasks import LENGTH, Task
+from tp_tencentpretrain.spec_import.task import LENGTH, Task
 from tp_tencentpretrain.tokenizers import SPECIAL, TokenizerFiles, first_columns
 
 #: Processors that mask tokens, and those whose two sides have a length each.

@@ -7,7 +7,7 @@ from typing import Any
 
 from tp_core.spec.sections.train import TrainOptions
 from tp_tencentpretrain.spec_import.given import Given
-from tp_tencentpretrain.spec_import.tasks import Task
+from tp_tencentpretrain.spec_import.task import Task
 
 _SCHEDULES = {
     "linear": "linear",
