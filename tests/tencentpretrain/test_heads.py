@@ -109,9 +109,8 @@ def test_a_classifier(pair: bool, tmp_path: Path) -> None:
     home.returns("classifier")
 
 
-def test_a_classifier_of_means_gives_the_second_text_twice_the_weight(tmp_path: Path) -> None:
-    home = Home(tmp_path, TWO, {**BERT, "pooling": "mean"})
-    texts = [PAIRS[0], PAIRS[1], PAIRS[2][:1]]
+def check_weighted_means(home: Home, texts: list[Any]) -> None:
+    """The predictions are those of a mean in which the second text has twice the weight."""
     found = tp_core.predict(home.convert(), [dict(zip(("text_a", "text_b"), given)) for given in texts])
     for row, given in zip(found, texts, strict=True):
         tokens, seg = framed(*given)
@@ -119,6 +118,12 @@ def test_a_classifier_of_means_gives_the_second_text_twice_the_weight(tmp_path: 
         pooled = (home.states(tokens, seg) * weights).sum(0) / weights.sum()
         logits = home.linear("output_layer_2", torch.tanh(home.linear("output_layer_1", pooled)))
         assert row["probabilities"] == pytest.approx(logits.softmax(-1).tolist(), abs=1e-5)
+
+
+def test_a_classifier_of_means_gives_the_second_text_twice_the_weight(tmp_path: Path) -> None:
+    home = Home(tmp_path, TWO, {**BERT, "pooling": "mean"})
+    texts = [PAIRS[0], PAIRS[1], PAIRS[2][:1]]
+    check_weighted_means(home, texts)
     assert json.loads((home.returns("classifier") / "config.json").read_text())["pooling"] == "mean"
 
 
@@ -126,13 +131,7 @@ def test_a_classifier_of_means_gives_the_second_text_twice_the_weight(tmp_path: 
 def test_means_weigh_segments_without_an_embedding_of_segments(shape: str, tmp_path: Path) -> None:
     config = {key: value for key, value in SHAPES[shape].items() if key != "target"}
     home = Home(tmp_path, TWO, {**config, "pooling": "mean"})
-    found = tp_core.predict(home.convert(), [dict(zip(("text_a", "text_b"), given)) for given in PAIRS])
-    for row, given in zip(found, PAIRS, strict=True):
-        tokens, seg = framed(*given)
-        weights = torch.tensor(seg, dtype=torch.float32).unsqueeze(-1)
-        pooled = (home.states(tokens, seg) * weights).sum(0) / weights.sum()
-        logits = home.linear("output_layer_2", torch.tanh(home.linear("output_layer_1", pooled)))
-        assert row["probabilities"] == pytest.approx(logits.softmax(-1).tolist(), abs=1e-5)
+    check_weighted_means(home, PAIRS)
     home.returns("classifier")
 
 

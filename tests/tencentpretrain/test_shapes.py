@@ -77,8 +77,8 @@ def test_a_converted_model_goes_back_unchanged(shape: str, tmp_path: Path) -> No
     given = drawn(config)
     written = json.loads((back / "config.json").read_text())
     assert written.get("label_smoothing", 0) == pytest.approx(config.get("label_smoothing", 0))
-    pictures = config.get("data_processor") == "vit"  # others have no processor without a vocabulary
-    assert written.get("data_processor") == (config["data_processor"] if pictures else written.get("data_processor"))
+    if config.get("data_processor") == "vit":  # others have no processor without a vocabulary
+        assert written["data_processor"] == "vit"
     assert set(written.get("target", ())) == set(config.get("target", ()))
     with torch.no_grad():
         before = original.features(tensors, config, **given.theirs)

@@ -53,6 +53,8 @@ class TencentPretrain(Format):
         notes = original.notes()
         checkpoint = open_checkpoint(source, original.names("target") if original["target"] else ())
         task = task_of(checkpoint, self.config.task)
+        if self.config.labels is not None and task != "ner":
+            raise TPError(f"--labels is for models of ner, not of {task or 'a pre-training'}")
         original = original if task is None else original.without_decoder()
         check_facts(original, checkpoint, source)
         found = converted(original, checkpoint, task)
@@ -92,7 +94,7 @@ class TencentPretrain(Format):
         write_provenance(all_modules(spec, training=False), folder)
         if checkpoint.old:
             notes.append(f"{checkpoint.old} tensors have the names of an older version of the original")
-        if "word_patch" in str(found.model.get("embedding")) and "seq_length" not in original.given:
+        if "word_patch" in original.names("embedding") and "seq_length" not in original.given:
             notes.append(
                 f"{original.where} has no 'seq_length', the length that texts are padded to before a picture; 128 is "
                 "assumed: if --seq_length was another, write it there"
@@ -195,8 +197,6 @@ class TencentPretrain(Format):
         for flag, value in unread.items():
             if value and not (own.vocab or own.merges or own.spm_model):
                 raise TPError(f"{flag} belongs to a tokenizer; name its files with {', '.join(_FLAGS[1:])}")
-        if own.labels is not None and task != "ner":
-            raise TPError(f"--labels is for models of ner, not of {task or 'a pre-training'}")
         return source.tree(framed), target.tree(framed=False)
 
 

@@ -22,7 +22,7 @@ _PLAIN = {f"{role}_{end}": "" for role in ("user", "assistant") for end in ("pre
 
 #: The original's names → ours, with the options that make the same instances.
 PROCESSORS: dict[str, dict[str, Any]] = {
-    "bert": {"bert": {}},
+    "bert": {"bert": {"sentence_task": "next"}},
     "albert": {"bert": {"sentence_task": "order"}},
     "mlm": {"mlm": {}},
     "lm": {"lm": {}},
@@ -118,8 +118,7 @@ def original_processor(tree: Any) -> str | None:
     ((own, options),) = tree.items() if isinstance(tree, dict) else ((tree, {}),)
     for name, processors in PROCESSORS.items():
         for ours, needed in processors.items():
-            usual = {} if needed or ours != "bert" else {"sentence_task": "next"}
-            if ours == own and all(options.get(key) == value for key, value in {**usual, **needed}.items()):
+            if ours == own and all(options.get(key) == value for key, value in needed.items()):
                 return name
     return None
 

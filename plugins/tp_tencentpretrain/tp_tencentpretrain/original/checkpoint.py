@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -83,13 +82,11 @@ class Checkpoint(NoTensors):
     """
 
     def __init__(self, tensors: Tensors, targets: Sequence[str] = ()) -> None:
-        names = list(tensors.shapes)
-        tensors.rename(without_wrappers)
-        new = partial(modern, alone=_alone([*tensors.shapes], targets))
-        self.old = sum(new(name) != name for name in tensors.shapes)
-        tensors.rename(new)
+        alone = _alone([without_wrappers(name) for name in tensors.shapes], targets)
+        new = {name: modern(without_wrappers(name), alone) for name in tensors.shapes}
+        self.old = sum(name != own for own, name in new.items())
+        tensors.rename(new.__getitem__)
         self.tensors, self.shapes = tensors, tensors.shapes
-        self.old = max(self.old, sum(without_wrappers(name) != name for name in names))
         halves = {tensors.dtypes[name] for name in tensors.shapes} - {torch.float32, torch.float64, torch.int64}
         self.half = sorted(str(each).removeprefix("torch.") for each in halves)
 

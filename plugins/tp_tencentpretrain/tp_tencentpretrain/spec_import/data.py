@@ -45,7 +45,7 @@ class DataPart:
     def __init__(self, given: Given, config: OriginalConfig, task: Task | None, fine_tuning: bool) -> None:
         self.tree: dict[str, Any] = {}
         self.notes: list[str] = []
-        self._reads_words = config["embedding"] == ["dual"] or "word" in str(config["embedding"])
+        self._reads_words = bool({"dual", "word", "word_patch"} & {*config.names("embedding")})
         self._tokenizers(given, task)
         if task is not None:
             self.tree |= task.data

@@ -14,16 +14,19 @@ from tp_tencentpretrain.original.checkpoint import NoTensors
 from tp_tencentpretrain.original.config import OriginalConfig
 from tp_tencentpretrain.processors import task_processor
 from tp_tencentpretrain.spec_import.given import Given
-from tp_tencentpretrain.spec_import.tables import read_table
+from tp_tencentpretrain.spec_import.tables import Table, read_table
 from tp_tencentpretrain.spec_import.task import Task, files, length, train_path
+
+#: Makes the fine-tuning of a script for its options and a config.
+Maker = Callable[[Given, OriginalConfig], Task]
 
 
 def _headed(
-    name: str, config: OriginalConfig, shapes: dict[str, tuple[int, ...]], labels: str | None = None
+    name: str, config: OriginalConfig, shapes: dict[str, tuple[int, ...]]
 ) -> tuple[list[Any], str, dict[str, Any]]:
     """The target of a head, and the name and the options of its processor."""
     words = Words(None, NoTensors(shapes=shapes))
-    ((processor, options),) = task_processor(name, labels, "--label2id_path").items()
+    ((processor, options),) = task_processor(name, None).items()
     return head(config, words, name).tree, processor, dict(options)
 
 
@@ -34,7 +37,7 @@ def _classes(config: OriginalConfig, count: int) -> dict[str, tuple[int, ...]]:
 
 
 def classifier(given: Given, config: OriginalConfig) -> Task:
-    rows = read_table(train_path(given), "text_a")
+    rows = read_table(train_path(given), "label", "text_a")
     found, processor, options = _headed("classifier", config, _classes(config, rows.classes()))
     options |= length(given)
     notes = []
@@ -48,30 +51,23 @@ def classifier(given: Given, config: OriginalConfig) -> Task:
     return Task(found, data, "cls/accuracy", len(rows.rows), "classifier", notes=notes)
 
 
-def multi_label(given: Given, config: OriginalConfig) -> Task:
-    rows = read_table(train_path(given), "text_a")
-    found, processor, options = _headed("multi_label", config, _classes(config, rows.classes(",")))
-    data = {"processor": {processor: options | length(given)}, **files(given)}
-    return Task(found, data, "multi_label/f1_micro", len(rows.rows), "multi_label")
+def of_table(name: str, metric: str, *columns: str, classes: Callable[[Table], int] = lambda _: 2) -> Maker:
+    """A task whose training data are a table.
 
-
-def of_table(name: str, metric: str) -> Callable[[Given, OriginalConfig], Task]:
-    """A task whose head has one size."""
+    Args:
+        name: the task of :mod:`tp_tencentpretrain.mapping.head`.
+        metric: the metric whose best evaluation the script keeps.
+        columns: columns that the table must have.
+        classes: the number of classes; by default two, which a head of one size ignores.
+    """
 
     def made(given: Given, config: OriginalConfig) -> Task:
-        rows = read_table(train_path(given), "label", "text_a")
-        found, processor, options = _headed(name, config, _classes(config, 2))
+        rows = read_table(train_path(given), *columns)
+        found, processor, options = _headed(name, config, _classes(config, classes(rows)))
         data = {"processor": {processor: options | length(given)}, **files(given)}
         return Task(found, data, metric, len(rows.rows), name)
 
     return made
-
-
-def siamese(given: Given, config: OriginalConfig) -> Task:
-    rows = read_table(train_path(given), "text_a", "text_b")
-    found, processor, options = _headed("siamese", config, _classes(config, rows.classes()))
-    data = {"processor": {processor: options | length(given)}, **files(given)}
-    return Task(found, data, "cls/accuracy", len(rows.rows), "siamese")
 
 
 def several(given: Given, config: OriginalConfig) -> Task:
@@ -84,7 +80,7 @@ def several(given: Given, config: OriginalConfig) -> Task:
         raise TPError(f"--dataset_path_list: two folders have the same name, {', '.join(names)}; rename one")
     made, sets, count = [], {}, 0
     for name, folder in zip(names, folders):
-        rows = read_table(str(folder / "train.tsv"), "text_a")
+        rows = read_table(str(folder / "train.tsv"), "label", "text_a")
         found, processor, options = _headed("classifier", config, _classes(config, rows.classes()))
         made.append({"cls": {"name": name, **found[0]["cls"]}})
         count += len(rows.rows)
@@ -106,12 +102,12 @@ def _task_name(folder: str) -> str:
 
 
 def ner(given: Given, config: OriginalConfig) -> Task:
-    labels = given.get("label2id_path")
-    ((_, options),) = task_processor("ner", labels, "--label2id_path").items()
+    tree = task_processor("ner", given.get("label2id_path"), "--label2id_path")
+    ((processor, options),) = tree.items()
     shapes: dict[str, tuple[int, ...]] = {"output_layer.weight": (len(options["labels"]), config["hidden_size"] or 1)}
     if given.get("crf_target"):
         shapes["crf.transitions"] = (1, 1)
-    found, processor, options = _headed("ner", config, shapes, labels)
+    found = head(config, Words(None, NoTensors(shapes=shapes)), "ner").tree
     data = {"processor": {processor: options | length(given)}, **files(given)}
     train = Path(train_path(given))
     rows = len(read_table(str(train), "text_a", "label").rows) if train.is_file() else None
@@ -141,7 +137,7 @@ def chid(given: Given, config: OriginalConfig) -> Task:
 
 
 def pictures(given: Given, config: OriginalConfig) -> Task:
-    rows = read_table(train_path(given), "path")
+    rows = read_table(train_path(given), "label", "path")
     found, processor, options = _headed("image_classifier", config, _classes(config, rows.classes()))
     data = {"processor": {processor: options}, "columns": {"image": "path"}, **files(given)}
     return Task(found, data, "cls/accuracy", len(rows.rows), "image_classifier")

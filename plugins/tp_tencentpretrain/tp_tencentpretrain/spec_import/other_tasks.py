@@ -48,17 +48,16 @@ def speech2text(given: Given, config: OriginalConfig) -> Task:
 
 def prompt(given: Given, config: OriginalConfig) -> Task:
     path, name = given.get("prompt_path", "models/prompts.json"), given.get("prompt_id", "chnsenticorp_char")
-    prompt = prompt_of(path, name)
+    chosen = prompt_of(path, name)
     ((_, options),) = targets(config.with_target("mlm"), Words("words", NoTensors())).tree[0].items()
-    found = [{"prompt_mlm": {**options, "num_labels": len(prompt["verbalizer"])}}]
-    data = {"processor": {"prompt": {**prompt, **length(given)}}, **files(given)}
+    found = [{"prompt_mlm": {**options, "num_labels": len(chosen["verbalizer"])}}]
+    data = {"processor": {"prompt": {**chosen, **length(given)}}, **files(given)}
     return Task(found, data, "mlm/accuracy", len(read_table(train_path(given), "label", "text_a").rows))
 
 
 def simcse(given: Given, config: OriginalConfig) -> Task:
     rows = read_table(train_path(given), "text_a")
-    columns = rows.rows[0] if rows.rows else {}
-    pairs = "text_b" in columns and "label" in columns
+    pairs = "text_b" in rows.rows[0] and "label" in rows.rows[0]
     options = {**length(given), "pairing": "fields" if pairs else "same"}
     found = {"clr": {"temperature": given.get("temperature", 0.05), "learned_temperature": False, "symmetric": False}}
     data: dict[str, Any] = {"processor": {"pair": options}, "train": table(train_path(given))}

@@ -191,6 +191,7 @@ def without_defaults(kind: str, tree: dict[str, Any]) -> dict[str, Any]:
     usual = {
         key: field.get_default(call_default_factory=True) for key, field in fields.items() if not field.is_required()
     }
+    # The default of max_length depends on the model.
     kept = {
         key: value for key, value in options.items() if key == "max_length" or key not in usual or usual[key] != value
     }

@@ -22,20 +22,18 @@ class Table(NamedTuple):
     rows: list[dict[str, str]]
 
     def classes(self, separator: str | None = None) -> int:
-        """The number of classes: one more than the greatest label, at least two.
+        """The number of classes: one more than the greatest number in the column ``label``, at least two.
 
         Args:
             separator: what stands between the labels of a row; None: a row has one.
 
         Raises:
-            TPError: the table has no labels, or one that is no number of a class.
+            TPError: a label is no number of a class.
         """
         numbers = [self._number(label, line) for line, label in self._labels(separator)]
         return max(2, 1 + max(numbers))
 
     def _labels(self, separator: str | None) -> Iterator[tuple[int, str]]:
-        if not self.rows or "label" not in self.rows[0]:
-            raise TPError(f"{self.path}:1: expected a table with the column 'label' and rows")
         for line, row in enumerate(self.rows, 2):
             text = row["label"] or ""
             for label in text.split(separator) if separator else (text,):

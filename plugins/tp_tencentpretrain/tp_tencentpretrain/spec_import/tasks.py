@@ -49,17 +49,21 @@ def _grid(given: Given) -> list[str]:
 _SWEEPS: Mapping[str, Callable[[Given], list[str]]] = {"run_classifier_cv": _folds, "run_classifier_grid": _grid}
 
 #: Scripts → the functions that make their tasks.
-_MADE: Mapping[str, Callable[[Given, OriginalConfig], Task]] = {
+_MADE: Mapping[str, heads.Maker] = {
     **dict.fromkeys(
         ("run_classifier", "run_classifier_cv", "run_classifier_grid", "run_classifier_deepspeed"), heads.classifier
     ),
     **dict.fromkeys(("run_classifier_mt", "run_classifier_mt_deepspeed"), heads.several),
-    "run_classifier_multi_label": heads.multi_label,
+    "run_classifier_multi_label": heads.of_table(
+        "multi_label", "multi_label/f1_micro", "label", "text_a", classes=lambda rows: rows.classes(",")
+    ),
     "run_classifier_prompt": other_tasks.prompt,
-    "run_classifier_siamese": heads.siamese,
+    "run_classifier_siamese": heads.of_table(
+        "siamese", "cls/accuracy", "label", "text_a", "text_b", classes=lambda rows: rows.classes()
+    ),
     "run_simcse": other_tasks.simcse,
-    "run_regression": heads.of_table("regression", "regression/spearman"),
-    "run_dbqa": heads.of_table("ranking", "mrr"),
+    "run_regression": heads.of_table("regression", "regression/spearman", "label", "text_a"),
+    "run_dbqa": heads.of_table("ranking", "mrr", "label", "text_a"),
     "run_ner": heads.ner,
     "run_cmrc": heads.cmrc,
     "run_c3": heads.c3,

@@ -101,11 +101,11 @@ class TrainPart:
             options |= {"hold": round(max(0.0, 1 - warmup - decay), 9), "decay": round(decay, 9)}
         return {_SCHEDULES[name]: options}
 
-    def _slowed(self, micro: int, warmup: float) -> dict[str, Any]:
+    def _slowed(self, micro: int, warmup: float) -> Any:
         """The linear schedule of an accumulation, which the original computes for micro-batches."""
         updates, peak = self.total // micro, int(self.total * warmup)
         if peak == updates == 0:
-            return {"linear": {}}
+            return "linear"
         if peak >= updates:
             self.notes.append(
                 f"with --accumulation_steps the original's learning rate rises until the end, to {updates / peak:.0%} "

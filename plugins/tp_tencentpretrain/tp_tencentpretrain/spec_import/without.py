@@ -44,7 +44,7 @@ _INSTEAD: Mapping[str, str] = {
     "labels_num": "the number of classes is that of the training data",
     "lr_decay": "it belongs to the scheduler tri_stage",
     "temperature": "it belongs to run_simcse.py",
-    "full_sentences": "rows of this processor are always packed",
+    "full_sentences": "each document has rows of its own, as in the original, where mlm and t5 alone read it",
     "label2id_path": "it belongs to run_ner.py",
 }
 

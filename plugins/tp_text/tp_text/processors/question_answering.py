@@ -144,8 +144,9 @@ class QuestionAnsweringProcessor(TextProcessor):
         if cut:
             found.append(f"questions cut to {self.question_limit} tokens (question_max_length): {cut:,}")
         if nowhere:
-            shared = f"{self.stride} tokens that windows share (stride)"
-            reason = f"their answers are longer than the {shared if self.step is None else 'part of their windows'}"
+            reason = f"their answers are longer than the {self.stride} tokens that windows share (stride)"
+            if self.step is not None:
+                reason = f"windows begin {self.step} tokens apart (step)"
             found.append(f"questions whose answer no window has as a whole: {nowhere:,}; {reason}")
         if longest > _USUAL_LENGTH:
             found.append(
