@@ -96,7 +96,7 @@ class ModelWeights(nn.Module):
             for name, value in own.items():
                 if name not in new:
                     value.copy_(tensors[name] if part is None else part(tensors[name], value))
-        self._reset_buffers()
+        self.fill_buffers()
         return missing, [name for name in tensors if name not in own]
 
     def missing_weights(self, tensors: Mapping[str, Tensor], optional: Iterable[str] = ()) -> list[str]:
@@ -126,7 +126,7 @@ class ModelWeights(nn.Module):
             raise CheckpointError("the weights do not fit the model:\n  " + "\n  ".join(wrong[:8]) + more)
         return missing
 
-    def _reset_buffers(self) -> None:
+    def fill_buffers(self) -> None:
         """Fill the buffers that are computed and not saved, without touching a parameter."""
         with torch.no_grad():
             for module in self.modules():

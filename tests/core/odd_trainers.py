@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -207,7 +208,8 @@ class OtherStart(SingleStrategy):
 
 
 class LosesState(SingleStrategy):
-    def load_optimizer_state(self, state: dict[str, Any]) -> None:
+    def restore(self, model: Any, folder: Path, facts: Any) -> None:
+        super().restore(model, folder, facts)
         for own in self.optimizer.state.values():
             own["exp_avg"].zero_()
 

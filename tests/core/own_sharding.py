@@ -37,6 +37,10 @@ class ShardingStrategy(Strategy):
         for method in ("encode", "predict"):
             register_fsdp_forward_method(self.model, method)
 
+    def weights(self, model: Model) -> dict[str, Tensor]:
+        self.model.reshard()  # after an evaluation, they are still joined
+        return super().weights(model)
+
     def part(self, values: Tensor, like: Tensor) -> Tensor:
         if not isinstance(like, DTensor):
             return values

@@ -200,9 +200,9 @@ def cut_weights(folder: Path) -> None:
 
 
 def flip_optimizer(folder: Path) -> None:
-    content = bytearray((folder / "optimizer.pt").read_bytes())
+    content = bytearray((folder / "optimizer.safetensors").read_bytes())
     content[len(content) // 2] ^= 1
-    (folder / "optimizer.pt").write_bytes(content)
+    (folder / "optimizer.safetensors").write_bytes(content)
 
 
 @pytest.mark.parametrize("harm", [cut_weights, flip_optimizer, remove_manifest], ids=lambda harm: harm.__name__)

@@ -92,7 +92,7 @@ def test_modules_of_a_kind_of_another_package_conform(shelf: Shelf) -> None:
         ("NoLogger", "build() gives a list; expected a tp_core.Logger"),
         ("HalfGradients", "forward_backward() makes another gradient of"),
         ("OtherStart", "place() gives other initial values than the strategy single"),
-        ("LosesState", "optimizer_state() differs from what load_optimizer_state() was given"),
+        ("LosesState", "restore() gives another state of the optimizer than that of the snapshot"),
         ("Deaf", "Deaf implements no hook; mark its methods with tp_core.hookimpl: tp_check"),
         ("Misheard", "there is no hook 'tp_step_ended'; did you mean 'tp_step_end'?"),
         ("WrongArguments", "is built with (options) but takes (config: 'Any', context: 'Any')"),

@@ -109,7 +109,7 @@ def test_the_speed_of_a_line_is_that_of_all_its_steps(home: Path) -> None:
     spec, device = load_spec(home / "spec.yaml"), torch.device("cpu")
     states = [{"tokens": 3000, "samples": 60, "steps": 4, "seconds": 1000.0}] * 2
     for world_size, parts in ((2, states[:1]), (1, states)):
-        speed = Speed(spec, device, world_size)
+        speed = Speed(spec, device, world_size, world_size)
         speed.load(parts, processes=1 if len(parts) == 1 else world_size)
         speed.start()
         found = speed.read()
@@ -117,7 +117,7 @@ def test_the_speed_of_a_line_is_that_of_all_its_steps(home: Path) -> None:
         assert found["samples_per_second"] == pytest.approx(0.12, rel=1e-2)
         assert speed.left(4) == pytest.approx(1000, rel=1e-2)
         assert speed.read()["tokens_per_second"] == 0
-    speed = Speed(spec, device, 1)
+    speed = Speed(spec, device, 1, 1)
     speed.load(states[:1])
     speed.start()
     assert speed.state() == {"tokens": 3000, "samples": 60, "steps": 4, "seconds": pytest.approx(1000, rel=1e-2)}

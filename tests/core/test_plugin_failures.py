@@ -403,7 +403,7 @@ def strategy(**methods):
     return config(StrategyConfig, lambda self: Altered())
 
 Wraps, Makes, Passes = strategy(wrap=3), strategy(make_optimizer=None), strategy(forward_backward=())
-Applies, States = strategy(apply=(1, 2)), strategy(model_state=None)
+Applies, States = strategy(apply=(1, 2)), strategy(snapshot=None)
 """
 
 
@@ -421,7 +421,7 @@ Applies, States = strategy(apply=(1, 2)), strategy(model_state=None)
         ("train.strategy=wrong:Makes", "make_optimizer() gave back None; expected a torch optimizer"),
         ("train.strategy=wrong:Passes", "forward_backward() gave back a tuple; expected a ModelOutput"),
         ("train.strategy=wrong:Applies", "apply() gave back a tuple; expected an Applied"),
-        ("train.strategy=wrong:States", "model_state() gave back None; expected a dict of tensors"),
+        ("train.strategy=wrong:States", "snapshot() gave back None; expected a Snapshot"),
     ],
 )
 def test_what_a_module_of_a_run_gives_back_is_checked(

@@ -247,7 +247,7 @@ def test_a_disk_that_is_full_when_it_is_flushed_is_not_tolerated(
 
 @pytest.mark.parametrize("mask", [0o022, 0o027, 0o002])
 def test_weights_have_the_mode_that_the_umask_says(home: Path, mask: int) -> None:
-    from tp_core.artifacts.export import save_weights
+    from tp_core.artifacts.weights import save_weights
 
     before = os.umask(mask)
     try:

@@ -87,19 +87,49 @@ class CheckpointStore:
         Raises:
             CheckpointError: the checkpoint could not be written; earlier ones are unchanged.
         """
-        final = self.path(step)
-        temporary = temporary_name(final)
+        temporary = self.begin(step)
+        try:
+            write(temporary)
+        except Exception as error:  # torch and safetensors report a full disk in different ways
+            raise self.failed(step, temporary, error) from error
+        return self.complete(step, temporary, protect)
+
+    def begin(self, step: int) -> Path:
+        """Make a temporary folder for the files of a checkpoint; :meth:`complete` gives it its name.
+
+        Raises:
+            CheckpointError: it could not be made.
+        """
+        temporary = temporary_name(self.path(step))
         try:
             self.folder.mkdir(exist_ok=True)  # the run's folder itself is not recreated if it was moved
             temporary.mkdir()
-            write(temporary)
+        except OSError as error:
+            raise self.failed(step, temporary, error) from error
+        return temporary
+
+    def complete(self, step: int, temporary: Path, protect: int | None = None) -> Path:
+        """Write the manifest of a temporary folder, give the folder its name, and remove old checkpoints.
+
+        Args:
+            protect: as for :meth:`save`.
+
+        Raises:
+            CheckpointError: the checkpoint could not be written; earlier ones are unchanged.
+        """
+        final = self.path(step)
+        try:
             write_manifest(temporary, step=step)
             replace_folder(temporary, final)  # replaces an older checkpoint of the same step
-        except Exception as error:  # torch and safetensors report a full disk in different ways
-            remove(temporary)
-            raise CheckpointError(f"{final}: cannot be written: {_reason(error)}; {self._before()}") from error
+        except Exception as error:
+            raise self.failed(step, temporary, error) from error
         self._retire(final, protect)
         return final
+
+    def failed(self, step: int, temporary: Path, error: BaseException) -> CheckpointError:
+        """The error for a checkpoint that could not be written; its temporary folder is removed."""
+        remove(temporary)
+        return CheckpointError(f"{self.path(step)}: cannot be written: {_reason(error)}; {self._before()}")
 
     def _before(self) -> str:
         """A description of the newest checkpoint."""

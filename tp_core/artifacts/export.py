@@ -14,8 +14,8 @@ from typing import Any
 from torch import Tensor
 
 from tp_core.artifacts.contents import Contents, keep_contents
-from tp_core.artifacts.layout import TRAINING, WEIGHTS
-from tp_core.artifacts.weights import save_weights
+from tp_core.artifacts.layout import TRAINING
+from tp_core.artifacts.weights import copy_weights, export_weights
 from tp_core.data.cache.manifest import write_manifest
 from tp_core.data.cache.nested_models import nested_model
 from tp_core.files.whole_files import draft, replace_folder
@@ -67,11 +67,12 @@ def changed_local_files(spec: Spec, folder: Path) -> list[str]:
 
 def export_model(
     spec: Spec,
-    tensors: dict[str, Tensor],
+    tensors: Mapping[str, Tensor],
     tokenizers: Mapping[str, Tokenizer],
     folder: Path,
     complete: Callable[[Path], None] = lambda _: None,
     contents: Contents = MappingProxyType({}),
+    whole: Callable[[Tensor], Tensor] = lambda tensor: tensor,
 ) -> Path:
     """Write a self-contained model folder: weights, spec, tokenizer files, provenance of the modules.
 
@@ -80,10 +81,12 @@ def export_model(
     replaces an existing folder.
 
     Args:
+        tensors: the weights, by name; they may be parts of those.
         tokenizers: tokenizers by key of ``data``, as returned by :func:`tp_core.data.build.tokenizers_of`.
         complete: writes additional files into the folder that it is given.
         contents: contents that the model was trained with (:func:`tp_core.training.contents.run_contents`). Those of
             files that evaluations read and the export does not include are stored.
+        whole: gives the whole tensor of a part (:meth:`tp_core.Strategy.whole`); called for one weight after the other.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with draft(folder) as temporary:
@@ -92,7 +95,7 @@ def export_model(
         _write_spec(used, tokenizers, temporary)
         (temporary / TRAINING).write_text(spec.to_yaml(), encoding="utf-8")
         write_provenance(all_modules(used, training=False), temporary)
-        save_weights(tensors, temporary / WEIGHTS)
+        export_weights(tensors, temporary, whole)
         _keep_labels(used, contents, temporary)
         complete(temporary)
         write_manifest(temporary)
@@ -128,7 +131,7 @@ def copy_model(source: str, export: Path, inside: str) -> str:
     told = model.file.parent / TRAINING
     shutil.copyfile(told if told.is_file() else model.file, folder / TRAINING)
     write_provenance(all_modules(model.spec, training=False), folder, model.file.parent)
-    shutil.copyfile(model.weights, folder / WEIGHTS)
+    copy_weights(model.weights, folder)
     return name
 
 

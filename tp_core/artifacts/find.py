@@ -8,16 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tp_core.artifacts.checkpoint import CheckpointStore, step_of
-from tp_core.artifacts.layout import EDITABLE, WEIGHTS
+from tp_core.artifacts.layout import EDITABLE, STEM, WEIGHTS
 from tp_core.data.cache.digest_cache import DigestCache
 from tp_core.data.cache.manifest import MANIFEST, changed, damage
 from tp_core.data.cache.place import user_cache
 from tp_core.errors import CheckpointError, TPError
+from tp_core.files.tensor_paths import is_stored, stored_at
 from tp_core.suggest import instead
 
 
 def find_model(path: str | os.PathLike[str], say: Callable[[str], None] = lambda _: None) -> tuple[Path, Path]:
-    """The spec file and the weights file for a path.
+    """The spec file and the weights for a path; their form is one of :mod:`tp_core.files.tensor_paths`.
 
     Args:
         path: an exported model, a run's folder (its export, else its newest undamaged checkpoint), or a checkpoint.
@@ -36,15 +37,15 @@ def find_model(path: str | os.PathLike[str], say: Callable[[str], None] = lambda
         problem = damage(folder)
         if problem:
             raise CheckpointError(f"{folder}: the checkpoint is damaged: {problem}")
-        return folder.parent.parent / "spec.yaml", folder / WEIGHTS
+        return folder.parent.parent / "spec.yaml", stored_at(folder, STEM)
     for candidate in (folder, folder / "model"):
-        if (candidate / WEIGHTS).is_file() and (candidate / "spec.yaml").is_file():
+        if is_stored(candidate, STEM) and (candidate / "spec.yaml").is_file():
             _need_whole(candidate, say)
-            return candidate / "spec.yaml", candidate / WEIGHTS
+            return candidate / "spec.yaml", stored_at(candidate, STEM)
     newest = CheckpointStore(folder / "checkpoints").newest(say)
     if newest is not None:
         say(f"{folder} has no export yet; using its newest checkpoint, {newest.name}")
-        return folder / "spec.yaml", newest / WEIGHTS
+        return folder / "spec.yaml", stored_at(newest, STEM)
     if (folder / "config.json").is_file():
         advice = f"tp convert --from huggingface {folder} --to tp FOLDER makes a model that tp can read"
         raise CheckpointError(f"{folder}: this is a model of Hugging Face; {advice}")

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from tp_core.spec.trained.provenance import PROVENANCE, REQUIREMENTS
 
-WEIGHTS = "model.safetensors"
+#: Stem of the files with a model's weights.
+STEM = "model"
+
+#: The weights of a model that fits into one file.
+WEIGHTS = f"{STEM}.safetensors"
+
+#: Stem of the files with the state of an optimizer, in a checkpoint.
+OPTIMIZER = "optimizer"
 
 
 #: The complete spec of the training, for people to read.

@@ -1,37 +1,71 @@
-"""Weights as safetensors files."""
+"""The weights of a model's folder or of a checkpoint."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tp_core.errors import CheckpointError
-from tp_core.files.bounded_reads import need_readable
+from tp_core.artifacts.layout import STEM, WEIGHTS
+from tp_core.artifacts.shards import Planned, write_file, write_shards
+from tp_core.artifacts.stored_tensors import read_tensors
+from tp_core.files.tensor_paths import files_of
+
+#: Maximum number of bytes of a file of an export; a larger model has several files and an index.
+FILE_LIMIT = 5_000_000_000
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file.
+    """Whole weights on the CPU.
+
+    Args:
+        path: as returned by :func:`tp_core.files.tensor_paths.stored_at`.
 
     Raises:
-        CheckpointError: the file is missing, truncated or no safetensors file, or cannot be read.
+        CheckpointError: a file is missing, truncated or no safetensors file, or cannot be read.
     """
-    try:
-        need_readable(path)
-        return load_file(str(path))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: there is no such file") from None
-    except (SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path}: this is no whole safetensors file: {error}") from None
-    except (OSError, RuntimeError) as error:  # torch maps the file and raises RuntimeError
-        raise CheckpointError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return read_tensors(path)
 
 
-def save_weights(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write weights as safetensors, with the file mode that the umask gives."""
-    path.touch()
-    mode = path.stat().st_mode
-    save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items()}, str(path), metadata={"format": "pt"})
-    path.chmod(mode & 0o777)  # safetensors makes files readable by the owner only
+def save_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write whole tensors as one safetensors file. Only one of them at a time is copied to the CPU."""
+    planned = [_planned(name, tensor) for name, tensor in tensors.items()]
+    write_file(path, aligned(planned), lambda name: tensors[name].detach().cpu())
+
+
+def export_weights(
+    tensors: Mapping[str, Tensor], folder: Path, whole: Callable[[Tensor], Tensor] = lambda tensor: tensor
+) -> None:
+    """Write the weights of an export: ``model.safetensors``, or several files with an index if they are large.
+
+    Args:
+        tensors: the weights, or this process's parts of them, by name.
+        folder: the folder to write to.
+        whole: gives the whole tensor of a part; called for one weight after the other, in the order of ``tensors``.
+    """
+    planned = [_planned(name, tensor) for name, tensor in tensors.items()]
+    write_shards(folder, planned, lambda name: whole(tensors[name]).detach().cpu(), FILE_LIMIT, STEM)
+
+
+def copy_weights(path: Path, folder: Path) -> None:
+    """Copy weights into a folder, as whole tensors.
+
+    Args:
+        path: as returned by :func:`tp_core.files.tensor_paths.stored_at`.
+    """
+    if path.is_dir():
+        save_weights(read_tensors(path), folder / WEIGHTS)
+        return
+    for file in {path, *files_of(path)}:
+        shutil.copyfile(file, folder / file.name)
+
+
+def aligned(planned: list[Planned]) -> list[Planned]:
+    """Tensors in an order in which each begins at a multiple of its element size."""
+    return sorted(planned, key=lambda each: -each.dtype.itemsize)
+
+
+def _planned(name: str, tensor: Tensor) -> Planned:
+    return Planned(name, tuple(tensor.shape), tensor.dtype)

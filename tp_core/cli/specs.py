@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tp_core.artifacts.layout import WEIGHTS
+from tp_core.artifacts.layout import STEM
 from tp_core.errors import TPError
+from tp_core.files.tensor_paths import is_stored
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
@@ -38,7 +40,7 @@ def has_own_data(spec: Spec, file: str) -> bool:
         file: the file that it was loaded from, or the name of a preset.
     """
     data = spec.tree.mapping.get("data")
-    beside = os.path.join(os.path.dirname(file), WEIGHTS)
-    if data is not None and not {"train", "sets"} & set(data.mapping) and os.path.isfile(beside):
+    beside = Path(file).parent
+    if data is not None and not {"train", "sets"} & set(data.mapping) and is_stored(beside, STEM):
         return False
     return data is not None and any(not node.at().source.startswith("preset ") for node in data.mapping.values())

@@ -33,7 +33,7 @@ def evaluate_batches(
     facts: Mapping[str, MetricFacts],
     processor: Processor | None = None,
     pause: Pause = NO_PAUSE,
-    in_rounds: bool = False,
+    in_rounds: ProcessGroup | None = None,
     writer: EvaluationWriter | None = None,
     tables: Tables | None = None,
 ) -> dict[str, float]:
@@ -44,8 +44,8 @@ def evaluate_batches(
         facts: declared facts of the metrics (:func:`tp_core.spec.metrics.set_metrics`).
         processor: adds its own metrics (:meth:`tp_core.interfaces.Processor.score`).
         pause: checked before each batch; a pause on one process ends the evaluation on all.
-        in_rounds: True if all processes compute at the same time, since their weights are parts
-            (:func:`tp_core.evaluation.rounds.run_in_rounds`).
+        in_rounds: the processes that compute at the same time, since each holds parts of the weights
+            (:func:`tp_core.evaluation.rounds.run_in_rounds`); None if each process computes on its own.
         writer: generates the texts that the processor's metrics need.
         tables: gets the tables that targets and the processor declare, on the first process.
 
@@ -78,8 +78,8 @@ def evaluate_batches(
             add(each)
 
     with evaluating(model), random_state_kept():
-        if in_rounds:
-            run_in_rounds(pause.before_each(batches), processes, add)
+        if in_rounds is not None:
+            run_in_rounds(pause.before_each(batches), in_rounds, add)
         else:
             run_until_pause(processes, add_own)
     # Every process takes part in the sums, also without a batch; each metric is computed by one process.

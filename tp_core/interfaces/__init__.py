@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tp_core.interfaces.record import Report as Report
     from tp_core.interfaces.sequence import Features as Features
     from tp_core.interfaces.sequence import Sequence as Sequence
+    from tp_core.interfaces.share import Share as Share
     from tp_core.interfaces.sides import Item as Item
     from tp_core.interfaces.sides import Sides as Sides
     from tp_core.interfaces.target import Joined as Joined
@@ -74,6 +75,7 @@ _PUBLIC = {
     "TargetOutput": "tp_core.interfaces.target",
     "Record": "tp_core.interfaces.record",
     "Report": "tp_core.interfaces.record",
+    "Share": "tp_core.interfaces.share",
     "Item": "tp_core.interfaces.sides",
     "Sides": "tp_core.interfaces.sides",
     "Tokenizer": "tp_core.interfaces.tokenizer",

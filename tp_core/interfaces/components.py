@@ -10,6 +10,7 @@ from torch import nn
 from tp_core.interfaces.batch import Inputs
 from tp_core.interfaces.kv_cache import KVCache
 from tp_core.interfaces.sequence import Sequence
+from tp_core.interfaces.share import Share
 
 
 class Module(nn.Module):
@@ -25,6 +26,30 @@ class Module(nn.Module):
 
     def tie_weights(self, shared: Mapping[str, nn.Parameter]) -> None:
         """Replace own weights by shared weights of other modules. Called once, after the model is built."""
+
+    def repeated_layers(self) -> Iterator[nn.Module]:
+        """Layers that run one after the other, each called equally often by every process in a forward pass.
+
+        A strategy that divides weights among processes joins those of one such layer at a time.
+        """
+        yield from ()
+
+    def divide(self, share: Share) -> Mapping[str, str]:
+        """Divide the module's computation among processes that compute each sample together (tensor parallelism).
+
+        The model has no memory yet. The module changes its own sizes, such as its number of heads, to those of its
+        share.
+
+        Returns:
+            How the module's own layers are divided, by attribute. ``columns``: each process computes a part of the
+            outputs of a linear layer. ``rows``: each has a part of the inputs of a linear layer, whose outputs are
+            summed. ``summed``: each has all weights of the layer and uses them for its part, so that their gradients
+            are summed. By default nothing is divided: every process computes the whole module.
+
+        Raises:
+            ValueError: the processes cannot divide a size of the module into equal parts.
+        """
+        return {}
 
     def residual_scales(self) -> Iterator[tuple[nn.Parameter, float]]:
         """Parameters whose initial values are multiplied by a factor after initialisation."""

@@ -178,6 +178,13 @@ class Positions(Module):
     def __init__(self, config: PositionsConfig, context: BuildContext) -> None:
         super().__init__()
 
+    def any_heads(self) -> bool:
+        """True if the methods treat all heads alike, so that processes may divide the heads among them.
+
+        Biases of the table are divided, too. By default, this is so if the methods do nothing.
+        """
+        return type(self).rotate is Positions.rotate and type(self).bias is Positions.bias
+
     def rotate(self, queries: Tensor, keys: Tensor, values: Any) -> tuple[Tensor, Tensor]:
         """Rotate queries (batch, heads, length, size) and keys (batch, groups, length, size); shapes stay the same."""
         return queries, keys

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tp_core.artifacts.layout import WEIGHTS
+from tp_core.artifacts.shards import Planned, write_file
 from tp_core.interop.folders import write_json
 from tp_core.interop.sentence_transformers import FLAGS, MODEL, MODES, MODULES, POOLING, TRANSFORMER
-from tp_core.interop.shards import Planned, write_file
 from tp_core.interop.tensors import Tensors
 from tp_core.interop.tokenizer_files import has_tokenizer
 from tp_core.modules.targets.contrastive_options import ContrastiveConfig

@@ -13,23 +13,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from tp_core.artifacts.shards import DTYPES
+from tp_core.artifacts.stored_tensors import forms_of, read_tensors
 from tp_core.errors import CheckpointError
 from tp_core.files.bounded_reads import need_readable, read_json
+from tp_core.files.tensor_paths import files_of
 from tp_core.interop.rules import Shape
 
-#: Names of dtypes in safetensors headers.
-DTYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
 #: The first bytes of a zip archive.
 _ARCHIVE = b"PK\x03\x04"
 
@@ -122,6 +112,27 @@ def open_shards(index: Path) -> Tensors:
     if lacking:
         raise CheckpointError(f"{index}: the shards lack tensors that it lists: {_some(lacking)}")
     return tensors
+
+
+def open_stored(path: Path) -> Tensors:
+    """The tensors of one of our own models, in one of the forms of :mod:`tp_core.files.tensor_paths`.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    files = files_of(path)
+    if not path.is_dir():
+        return open_files(files)
+    tensors = Tensors()
+    tensors.files = files
+    for name, form in forms_of(path).items():
+        read = partial(_read_stored, path, name)
+        tensors.add(name, tuple(form.shape), form.dtype, read)
+    return tensors
+
+
+def _read_stored(path: Path, name: str) -> Tensor:
+    return read_tensors(path, [name])[name]
 
 
 def open_files(files: list[Path]) -> Tensors:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from tp_core.artifacts.layout import ORIGIN
+from tp_core.artifacts.shards import write_shards
 from tp_core.artifacts.specs import find_spec
 from tp_core.data.build import build_processor, build_target_tokenizer, build_tokenizer
 from tp_core.errors import TPError
@@ -24,8 +25,7 @@ from tp_core.interop.generation_config import GENERATION_CONFIG, written_generat
 from tp_core.interop.matching import WeightMap
 from tp_core.interop.preprocessing import PREPROCESSOR, written
 from tp_core.interop.sentence_transformers_written import write_sentence_transformer
-from tp_core.interop.shards import write_shards
-from tp_core.interop.tensors import Tensors, open_files
+from tp_core.interop.tensors import Tensors, open_stored
 from tp_core.interop.weight_files import check_ours, our_shapes, split
 from tp_core.options.base import Equivalent
 from tp_core.spec.choices.part_names import key_of
@@ -59,7 +59,7 @@ def to_huggingface(
     spec, _, weights = find_spec(source, say)
     origin = _origin(spec.base / ORIGIN)
     found = describe(spec, architecture, model_type, origin)
-    tensors = open_files([weights])
+    tensors = open_stored(weights)
     check_ours(tensors, our_shapes(spec), weights)
     if found.stream:
         beginning = f"streams.{key_of(found.stream)}."

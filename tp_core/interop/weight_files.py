@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tp_core.artifacts.shards import Planned, write_file
 from tp_core.errors import CheckpointError
 from tp_core.interop.matching import Fit, Link, WeightMap, listed
 from tp_core.interop.rules import Part, Shape
-from tp_core.interop.shards import Planned, write_file
 from tp_core.interop.tensors import Tensors
 from tp_core.model import meta_model
 from tp_core.spec.schema import Spec

@@ -69,6 +69,13 @@ class ProcessGroup:
     def barrier(self) -> None:
         """Wait for all processes."""
 
+    def state_group(self) -> Any:
+        """The torch process group for the exchange while checkpoints are written and read; None for one process.
+
+        It is a group of its own, so that checkpoints may be written while the training goes on.
+        """
+        return None
+
     # -- waits and failures ------------------------------------------------------------------------------------
 
     def limit_waits(self, seconds: float | None) -> None:

@@ -27,7 +27,55 @@ _PATIENCE = timedelta(days=1)
 _left: list[Any] = []
 
 
-class TorchGroup(ProcessGroup):
+class Collectives(ProcessGroup):
+    """Exchange of values in a process group of torch.
+
+    Args:
+        group: the group; None for that of all processes.
+        first: rank among all processes of the group's first one.
+    """
+
+    def __init__(self, group: Any = None, first: int = 0) -> None:
+        self._group, self._first = group, first
+        self._waits = Waits()
+
+    def all_reduce(self, values: Tensor) -> Tensor:
+        dist.all_reduce(values, group=self._group)
+        return values
+
+    def broadcast(self, values: Tensor) -> None:
+        dist.broadcast(values, self._first, group=self._group)
+
+    def maximum(self, number: int) -> int:
+        votes = torch.tensor([number])
+        self._waits.until_done(dist.all_reduce(votes, op=dist.ReduceOp.MAX, group=self._group, async_op=True))
+        return int(votes.item())
+
+    # Torch's exchange of objects blocks signals while it waits; a vote does not.
+
+    def gather(self, value: Any) -> list[Any]:
+        self.barrier()
+        values: list[Any] = [None] * self.world_size
+        dist.all_gather_object(values, value, group=self._group)
+        return values
+
+    def collect(self, value: Any) -> list[Any]:
+        self.barrier()
+        values: list[Any] | None = [None] * self.world_size if self.rank == 0 else None
+        dist.gather_object(value, values, self._first, group=self._group)
+        return values or []
+
+    def from_first(self, value: Any) -> Any:
+        self.barrier()
+        held = [value if self.rank == 0 else None]
+        dist.broadcast_object_list(held, self._first, group=self._group)
+        return held[0]
+
+    def barrier(self) -> None:
+        self.agree(False)
+
+
+class TorchGroup(Collectives):
     """The processes that torchrun has started together.
 
     Args:
@@ -40,13 +88,15 @@ class TorchGroup(ProcessGroup):
     """
 
     def __init__(self, start_timeout: float, option: str = "", strategy: str = "ddp") -> None:
+        super().__init__()
         self._here, self._start_timeout, self._option, self._strategy = launch(), start_timeout, option, strategy
         self.rank, self.world_size = self._here.rank, self._here.world_size
         self._notes: Any = None  # a store that outlives the connections between processes
         self._joined = False
+        self._state_group: Any = None
         self._device_before: int | None = None
         self._excepthook = sys.excepthook
-        self._waits = Waits()
+        self._parts: list[Part] = []
 
     def join(self, device: str) -> torch.device:
         if not self._here.meeting:
@@ -65,8 +115,8 @@ class TorchGroup(ProcessGroup):
             self._device_before = torch.cuda.current_device()
             torch.cuda.set_device(found)
         # Flags and barriers use gloo, so that they never make the device wait.
-        backend = "cpu:gloo,cuda:nccl" if found.type == "cuda" else "gloo"
-        dist.init_process_group(backend, store=store, rank=self.rank, world_size=self.world_size)
+        self._backend = "cpu:gloo,cuda:nccl" if found.type == "cuda" else "gloo"
+        dist.init_process_group(self._backend, store=store, rank=self.rank, world_size=self.world_size)
         self._waits = Waits(self._notes, self.rank, self.world_size, "train.timeout" if self._option else "")
         self.limit_waits(None)
         self._joined = True
@@ -74,7 +124,8 @@ class TorchGroup(ProcessGroup):
 
     def leave(self) -> None:
         # An error's traceback would keep the connection to the store open.
-        left, self._notes, self._waits = self._waits.left, None, Waits()
+        left, self._notes, self._waits, self._state_group = self._waits.left, None, Waits(), None
+        self._parts = []
         try:
             if self._joined:
                 self._joined = False
@@ -90,43 +141,28 @@ class TorchGroup(ProcessGroup):
         # NCCL only waits for gradients and keeps torch's own limit, since the host waits for a vote before each step.
         assert dist.group.WORLD is not None
         limit = _PATIENCE if seconds is None else timedelta(seconds=seconds)
-        dist.group.WORLD._get_backend(torch.device("cpu"))._set_default_timeout(limit)
+        for group in (dist.group.WORLD, *(part.group for part in self._parts)):
+            group._get_backend(torch.device("cpu"))._set_default_timeout(limit)
         self._waits.limit = seconds
 
-    def all_reduce(self, values: Tensor) -> Tensor:
-        dist.all_reduce(values)
-        return values
+    def divided(self, parts: list[list[int]]) -> Part:
+        """Make groups of some processes; returns that of this process. All processes call this together.
 
-    def broadcast(self, values: Tensor) -> None:
-        dist.broadcast(values, 0)
+        Args:
+            parts: ranks of each group.
+        """
+        for ranks in parts:
+            group = dist.new_group(ranks, backend=self._backend)
+            if self.rank in ranks:
+                self._parts.append(Part(group, ranks, ranks.index(self.rank), self._waits))
+        return self._parts[-1]
 
-    def maximum(self, number: int) -> int:
-        votes = torch.tensor([number])
-        self._waits.until_done(dist.all_reduce(votes, op=dist.ReduceOp.MAX, async_op=True))
-        return int(votes.item())
-
-    # Torch's exchange of objects blocks signals while it waits; a vote does not.
-
-    def gather(self, value: Any) -> list[Any]:
-        self.barrier()
-        values: list[Any] = [None] * self.world_size
-        dist.all_gather_object(values, value)
-        return values
-
-    def collect(self, value: Any) -> list[Any]:
-        self.barrier()
-        values: list[Any] | None = [None] * self.world_size if self.rank == 0 else None
-        dist.gather_object(value, values)
-        return values or []
-
-    def from_first(self, value: Any) -> Any:
-        self.barrier()
-        held = [value if self.rank == 0 else None]
-        dist.broadcast_object_list(held)
-        return held[0]
-
-    def barrier(self) -> None:
-        self.agree(False)
+    def state_group(self) -> Any:
+        if self._state_group is None:
+            self._state_group = dist.new_group(backend="gloo")
+        limit = _PATIENCE if self._waits.limit is None else timedelta(seconds=self._waits.limit)
+        self._state_group._get_backend(torch.device("cpu"))._set_default_timeout(limit)
+        return self._state_group
 
     def notify(self) -> None:
         self._notes.add("calls", 1)
@@ -145,3 +181,16 @@ class TorchGroup(ProcessGroup):
 
     def timeout_message(self, error: BaseException) -> str:
         return self._waits.told(error) if self._joined else ""
+
+
+class Part(Collectives):
+    """Some of the processes of a :class:`TorchGroup`.
+
+    Attributes:
+        group: the process group of torch.
+    """
+
+    def __init__(self, group: Any, ranks: list[int], rank: int, waits: Waits) -> None:
+        super().__init__(group, ranks[0])
+        self.group, self._waits = group, waits
+        self.rank, self.world_size = rank, len(ranks)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tp_core.artifacts.layout import STEM
 from tp_core.artifacts.load import LoadedModel, load_model
 from tp_core.artifacts.weights import read_weights
 from tp_core.data.cache.prepared import prepared_rows
@@ -21,6 +22,7 @@ from tp_core.data.sources.unreadable import in_their_places
 from tp_core.errors import TPError
 from tp_core.evaluation.batches import evaluate_batches
 from tp_core.evaluation.texts import writer_for
+from tp_core.files.tensor_paths import stored_at
 from tp_core.files.whole_files import draft, write_whole
 from tp_core.inference.predict import predict, skips
 from tp_core.interfaces import Record
@@ -120,7 +122,7 @@ def _pooled(models: FoldModels) -> dict[str, float]:
     def batches() -> Iterator[EvaluationBatch]:
         for number, run in enumerate(models.runs):
             if number:
-                loaded.model.load_weights(read_weights(run / "model" / "model.safetensors"))
+                loaded.model.load_weights(read_weights(stored_at(run / "model", STEM)))
             rows = prepared_rows(spec, processor, models.held_out(number))
             yield from evaluation_batches(rows, loaded.feed, _batch_size(spec), spec.train.options.seed, 0, 1)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tp_core.artifacts.layout import WEIGHTS
+from tp_core.artifacts.layout import STEM
+from tp_core.files.tensor_paths import is_stored
 from tp_core.files.whole_files import write_whole
 from tp_core.spec.metrics import early_stopping_mode
 from tp_core.spec.schema import Spec
@@ -47,7 +48,7 @@ class Result:
 
 def is_finished(folder: Path) -> bool:
     """True if a run has exported its model."""
-    return (folder / "model" / WEIGHTS).is_file()
+    return is_stored(folder / "model", STEM)
 
 
 def result_of(run: SweepRun, folder: Path, spec: Spec, measure: Measure, failure: str = "") -> Result:

@@ -53,13 +53,13 @@ class Evaluator:
         tuning = Tuning(model)
         if len(self.sets) == 1 and not self.sets[0].name:
             found = self._one(self.sets[0], model, strategy, pause, tuning)
-            return found | tuning.apply(strategy.processes)
+            return found | tuning.apply(strategy.data_parallel)
         found = {"loss": 0.0}
         for data in self.sets:
             own = self._one(data, model, strategy, pause, tuning)
             found["loss"] += own.pop("loss") * data.share / sum(each.share for each in self.sets)
             found |= {in_set(name, data.name): value for name, value in own.items()}
-        found |= tuning.apply(strategy.processes)
+        found |= tuning.apply(strategy.data_parallel)
         if has_mean(model.spec, [data.name for data in self.sets]):
             found[MEAN] = sum(found[self._main(model, data.name)] for data in self.sets) / len(self.sets)
         return found
@@ -79,13 +79,14 @@ class Evaluator:
         pause: Pause,
         tuning: Tuning,
     ) -> dict[str, float]:
+        sharing = strategy.data_parallel
         batches = evaluation_batches(
             data.rows,
             data.feed,
             self.batch_size,
             self.seed,
-            strategy.rank,
-            strategy.world_size,
+            sharing.rank,
+            sharing.world_size,
             self.limit,
             self.workers,
             pin=strategy.device.type == "cuda",
@@ -97,12 +98,12 @@ class Evaluator:
             return evaluate_batches(
                 model,
                 batches,
-                strategy.processes,
+                sharing,
                 strategy.device,
                 strategy.autocast,
                 facts,
                 data.processor,
                 pause,
-                in_rounds=not strategy.replicated,
+                in_rounds=None if strategy.replicated else strategy.processes,
                 writer=writer,
             )

@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
+from torch import Tensor
 
 from tp_core.artifacts.export import copy_local_modules, export_model
-from tp_core.artifacts.layout import WEIGHTS
 from tp_core.artifacts.origin import copy_origin
-from tp_core.artifacts.weights import read_weights
 from tp_core.data.cache.manifest import damage
 from tp_core.errors import CheckpointError
 from tp_core.interfaces import Tokenizer
 from tp_core.processes.agreement import together
 from tp_core.training.initial_weights import read_report
 from tp_core.training.same_weights import need_same_weights
+from tp_core.training.strategies.base import Strategy
 from tp_core.training.trainer import Trainer
 
 Say = Callable[[str], None]
@@ -33,20 +33,26 @@ def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> s
     if early is not None:
         say(f"stopped {early}")
     _restore_best(trainer, say)
-    tensors = trainer.strategy.model_state(trainer.model)
+    weights = trainer.strategy.weights(trainer.model)
+    joined = _Joined(trainer.strategy, weights)
 
     def copied_origin(folder: Path) -> None:
         copy_origin(trainer.run, folder)
 
     def export() -> None:
-        if trainer.strategy.rank == 0:
+        if trainer.strategy.rank:
+            joined.join_rest()
+        else:
             try:
-                export_model(trainer.spec, tensors, tokenizers, trainer.run / "model", copied_origin, trainer.contents)
+                folder = trainer.run / "model"
+                export_model(trainer.spec, weights, tokenizers, folder, copied_origin, trainer.contents, joined.whole)
             except (OSError, SafetensorError) as error:
                 reason = getattr(error, "strerror", None) or error
                 message = f"{trainer.run / 'model'}: cannot be written: {reason}"
                 left = "the checkpoints are whole, and --resume exports the model"
                 raise CheckpointError(f"{message}; {left}") from error
+            finally:
+                joined.join_rest()
             copy_local_modules(trainer.spec, trainer.run)  # the export replaces a package that is named model
             say(f"exported {trainer.run / 'model'}")
             report = read_report(trainer.run)
@@ -56,6 +62,23 @@ def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> s
     together(trainer.strategy.processes, export)
     together(trainer.strategy.processes, trainer.hooks.hook.tp_train_end, trainer=trainer)
     return early
+
+
+class _Joined:
+    """Joins weights one after the other; all processes join all of them, also if the first one fails in between."""
+
+    def __init__(self, strategy: Strategy, weights: Mapping[str, Tensor]) -> None:
+        self._strategy, self._left = strategy, list(weights.values())
+
+    def whole(self, tensor: Tensor) -> Tensor:
+        """The whole tensor of the next weight."""
+        assert tensor is self._left.pop(0)
+        return self._strategy.whole(tensor)
+
+    def join_rest(self) -> None:
+        """Join the weights that are left."""
+        while self._left:
+            self.whole(self._left[0])
 
 
 def _restore_best(trainer: Trainer, say: Say) -> None:
@@ -71,5 +94,5 @@ def _restore_best(trainer: Trainer, say: Say) -> None:
     if problem:
         say(f"the best checkpoint, {best.name}, cannot be used ({problem}); exporting the last weights instead")
     elif trainer.early_stopper.step != trainer.step:
-        trainer.strategy.load_weights(trainer.model, read_weights(best / WEIGHTS))
+        trainer.strategy.restore_weights(trainer.model, best)
         say(f"exporting the weights of step {trainer.early_stopper.step}, the best evaluation")

@@ -43,7 +43,7 @@ def prepare(
         compare_with_checkpoint(contents, start.checkpoint, say)
     sets, evaluator = data_sets(spec, tokenizers.get("tokenizer"), contents, processes, say)
     spec = together(processes, with_class_counts, spec, sets)
-    seed_all(options.seed, strategy.rank)
+    seed_all(options.seed, strategy.data_parallel.rank)
 
     def built() -> tuple[Model, InitialWeights | None]:
         model, report = meta_model(spec), None
@@ -66,7 +66,7 @@ def prepare(
         say(f"{folder.path}: the run is complete at step {trainer.step}")
     else:
         say(f"resuming {folder.path} at step {trainer.step} of {trainer.total_steps}")
-    for line in start.notes():
+    for line in (*start.notes(), *strategy.notes()):
         say(line)
     count = sum(p.numel() for p in model.parameters())
     say(

@@ -32,10 +32,15 @@ def peak_of(device: torch.device, precision: str) -> float | None:
 
 
 class Speed:
-    """Counts tokens and time between log lines, without evaluations and checkpoints."""
+    """Counts tokens and time between log lines, without evaluations and checkpoints.
 
-    def __init__(self, spec: Spec, device: torch.device, world_size: int) -> None:
-        self.spec, self.world_size = spec, world_size
+    Args:
+        shares: number of processes that divide the samples of a step.
+        devices: number of devices that compute.
+    """
+
+    def __init__(self, spec: Spec, device: torch.device, shares: int, devices: int) -> None:
+        self.spec, self.shares, self.devices = spec, shares, devices
         self.peak = peak_of(device, spec.train.options.precision)
         self.tokens: float = 0
         self.samples: float = 0
@@ -88,13 +93,13 @@ class Speed:
         """
         now = time.perf_counter()
         passed = max(now - self.since, 1e-9)
-        speed = self.tokens * self.world_size / passed
+        speed = self.tokens * self.shares / passed
         self.rate = passed / max(self.steps, 1)
-        found = {"tokens_per_second": speed, "samples_per_second": self.samples * self.world_size / passed}
+        found = {"tokens_per_second": speed, "samples_per_second": self.samples * self.shares / passed}
         self.since = now
         self.tokens, self.samples, self.steps = 0, 0, 0
         if self.peak is not None:
-            found["mfu"] = speed * self._flops_per_token() / (self.peak * self.world_size)
+            found["mfu"] = speed * self._flops_per_token() / (self.peak * self.devices)
         return found
 
     def _flops_per_token(self) -> float:

@@ -9,61 +9,53 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tp_core.artifacts.contents import keep_contents
-from tp_core.artifacts.layout import WEIGHTS
-from tp_core.artifacts.weights import read_weights, save_weights
 from tp_core.data.sampling.batch_sizes import BatchSizes
-from tp_core.errors import CheckpointError, PeerFailedError
+from tp_core.errors import CheckpointError
 from tp_core.packages.plugin_errors import expect
 from tp_core.processes.agreement import together
 from tp_core.random_state import load_random_state, random_state, seed_all
 from tp_core.training.hook_state import kept
 from tp_core.training.resuming.changes import compared
 from tp_core.training.same_weights import need_same_weights
+from tp_core.training.saving import Saving
+from tp_core.training.strategies.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from tp_core.training.trainer import Trainer
 
 
-def write_checkpoint(trainer: Trainer) -> None:
-    """Save the trainer's whole state. Every process calls this; the first one writes."""
+def prepare_checkpoint(trainer: Trainer) -> Saving:
+    """Take the trainer's whole state. Every process calls this, and then runs what it gets."""
     strategy, processes = trainer.strategy, trainer.strategy.processes
     hooks = together(processes, _hook_states, trainer)
     need_same_weights(strategy, trainer.model, trainer.step)
-    own_states = processes.gather(_own_state(trainer))
-    weights = expect(strategy.model_state(trainer.model), dict, strategy, "model_state", "a dict of tensors")
-    optimizer = expect(strategy.optimizer_state(), dict, strategy, "optimizer_state", "a dict")
+    own_states = strategy.data_parallel.gather(_own_state(trainer))
+    snapshot = expect(strategy.snapshot(trainer.model), Snapshot, strategy, "snapshot", "a Snapshot")
+    state = {
+        "step": trainer.step,
+        "batch_sizes": [list(change) for change in trainer.course.sizes.changes],
+        "warmup": trainer.course.schedule.warmup,
+        "processes": strategy.world_size,
+        "data_parallel": strategy.data_parallel.world_size,
+        "device": strategy.device.type,
+        "instances": trainer.instances,
+        "optimizer": snapshot.facts(),
+        "scale": strategy.scale_state(),
+        "best": trainer.early_stopper.state(),
+        "measure": measure_of(trainer),
+        "owes_evaluation": trainer.owes_evaluation,
+        "unwritten": list(trainer.metrics.unwritten),
+        "hooks": hooks,
+        "spec": json.dumps(compared(trainer.spec)),
+    }
 
     def write(folder: Path) -> None:
-        save_weights(weights, folder / WEIGHTS)
-        _write(optimizer, folder / "optimizer.pt")
-        state = {
-            "step": trainer.step,
-            "batch_sizes": [list(change) for change in trainer.course.sizes.changes],
-            "warmup": trainer.course.schedule.warmup,
-            "processes": strategy.world_size,
-            "device": strategy.device.type,
-            "instances": trainer.instances,
-            "scale": strategy.scale_state(),
-            "best": trainer.early_stopper.state(),
-            "measure": measure_of(trainer),
-            "owes_evaluation": trainer.owes_evaluation,
-            "unwritten": trainer.metrics.unwritten,
-            "hooks": hooks,
-            "spec": json.dumps(compared(trainer.spec)),
-        }
         _write(state, folder / "trainer.pt")
         keep_contents(trainer.contents, folder)
-        for rank, own in enumerate(own_states):
-            _write(own, folder / f"rank-{rank}.pt")
+        for number, own in enumerate(own_states):
+            _write(own, folder / f"rank-{number}.pt")
 
-    failure: CheckpointError | None = None
-    if strategy.rank == 0:
-        try:
-            trainer.store.save(trainer.step, write, protect=trainer.early_stopper.step)
-        except CheckpointError as error:
-            failure = error
-    if processes.agree(failure is not None):
-        raise failure or PeerFailedError("the first process could not write the checkpoint")
+    return Saving(trainer.store, trainer.step, trainer.early_stopper.step, snapshot, write, processes)
 
 
 def _hook_states(trainer: Trainer) -> dict[str, Any]:
@@ -132,9 +124,8 @@ def load_checkpoint(trainer: Trainer, folder: Path, state: dict[str, Any]) -> No
             f"{folder}: the run trained on {state['instances']:,} instances, and data.train now gives "
             f"{trainer.instances:,}; give it the same data, or start another run with init_from"
         )
-    strategy.load_weights(trainer.model, read_weights(folder / WEIGHTS))
     try:  # the options come from the spec, not from the state
-        strategy.load_optimizer_state(_read(folder / "optimizer.pt"))
+        strategy.restore(trainer.model, folder, state["optimizer"])
     except (ValueError, KeyError) as error:
         raise CheckpointError(f"{folder}: the optimizer's state does not fit this run: {error}") from None
     strategy.load_scale_state(state["scale"])
@@ -148,14 +139,15 @@ def load_checkpoint(trainer: Trainer, folder: Path, state: dict[str, Any]) -> No
     trainer.owes_evaluation = state["owes_evaluation"] and trainer.evaluator is not None
     trainer.metrics.unwritten = list(state.get("unwritten", []))
     trainer.hooks.hook.tp_checkpoint_load(trainer=trainer, state=state["hooks"])
-    if state["processes"] == strategy.world_size:
-        mine = _read(folder / f"rank-{strategy.rank}.pt")
+    sharing = strategy.data_parallel
+    if state["data_parallel"] == sharing.world_size:
+        mine = _read(folder / f"rank-{sharing.rank}.pt")
         load_random_state(mine["random"])
         trainer.norm = None if mine["norm"] is None else mine["norm"].to(strategy.device)
         _load_since_line(trainer, [mine], same=True)
     else:  # another number of processes: seed them from the position of the run
-        seed_all(trainer.options.seed + trainer.step, strategy.rank)
-        parts = [_read(folder / f"rank-{rank}.pt") for rank in range(state["processes"])]
+        seed_all(trainer.options.seed + trainer.step, sharing.rank)
+        parts = [_read(folder / f"rank-{rank}.pt") for rank in range(state["data_parallel"])]
         _load_since_line(trainer, parts, same=False)
 
 
@@ -166,8 +158,9 @@ def _load_since_line(trainer: Trainer, parts: list[dict[str, Any]], same: bool) 
         parts: states of the processes. With as many processes as before (``same``), only that of this process;
             otherwise those of all, whose sums the first process takes.
     """
-    trainer.speed.load([part["speed"] for part in parts], processes=1 if same else trainer.strategy.world_size)
-    if not same and trainer.strategy.rank:
+    sharing = trainer.strategy.data_parallel
+    trainer.speed.load([part["speed"] for part in parts], processes=1 if same else sharing.world_size)
+    if not same and sharing.rank:
         return
     for part in parts:
         trainer.window.load(part["window"])

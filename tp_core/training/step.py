@@ -99,7 +99,7 @@ def training_step(
     applied = expect(strategy.apply(lr), Applied, strategy, "apply", "an Applied")
     norm, skipped = (torch.as_tensor(each, device=strategy.device) for each in applied)
     # Each process holds its share of the loss, and the shares are summed; only one process counts the step.
-    steps = torch.full((), 1.0 if strategy.rank == 0 else 0.0, device=strategy.device)
+    steps = torch.full((), 1.0 if strategy.data_parallel.rank == 0 else 0.0, device=strategy.device)
     shares = {"loss": (total, steps), **{f"loss/{name}": (loss, steps) for name, loss in losses.items()}}
     totals.add({**shares, **states})
     finite = torch.isfinite(total if further is None else total + further)
@@ -108,9 +108,9 @@ def training_step(
 
 def _denominators(model: Model, strategy: Strategy, batches: Sequence[Batch]) -> Mapping[str, Tensor] | None:
     """Each target's count over all micro-batches and processes; None if this batch is the whole step."""
-    if len(batches) == 1 and strategy.world_size == 1:
+    if len(batches) == 1 and strategy.data_parallel.world_size == 1:
         return None
     counts = model.denominators(batches[0])
     for batch in batches[1:]:
         counts = counts + model.denominators(batch)
-    return dict(zip(model.active(batches[0]), strategy.processes.all_reduce(counts)))
+    return dict(zip(model.active(batches[0]), strategy.data_parallel.all_reduce(counts)))

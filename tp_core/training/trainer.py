@@ -22,7 +22,7 @@ from tp_core.evaluation.totals import Totals, computed
 from tp_core.interfaces import Batch
 from tp_core.model import Model
 from tp_core.packages.plugin_errors import expect
-from tp_core.processes.agreement import Agreement, Request
+from tp_core.processes.agreement import Agreement, Request, together
 from tp_core.processes.pause import Pause
 from tp_core.processes.signals import Children, InterruptedWaitError, StopRequest
 from tp_core.spec.metrics import early_stopping_mode, shown_metrics, target_metrics
@@ -38,8 +38,9 @@ from tp_core.training.nonfinite import NonfiniteWatch
 from tp_core.training.optimizers.groups import checked_groups, parameter_groups
 from tp_core.training.progress import Progress
 from tp_core.training.same_weights import need_same_weights
+from tp_core.training.saving import Saving
 from tp_core.training.speed import Speed
-from tp_core.training.state import load_checkpoint, write_checkpoint
+from tp_core.training.state import load_checkpoint, prepare_checkpoint
 from tp_core.training.step import training_step
 from tp_core.training.strategies.base import Strategy
 
@@ -70,10 +71,10 @@ class Trainer:
         self.spec, self.run, self.model, self.strategy, self.hooks = spec, run, model, strategy, hooks
         self.options, self.evaluator, self.sets, self.contents = options, evaluator, sets, contents
         self.instances = sum(len(data.rows) for data in sets)
-        shares = strategy.world_size * options.accumulate
-        if options.batch_size % shares:
+        sharing = strategy.data_parallel
+        if options.batch_size % (sharing.world_size * options.accumulate):
             raise TPError(
-                f"train.batch_size {options.batch_size} is not divisible by {strategy.world_size} processes × "
+                f"train.batch_size {options.batch_size} is not divisible by {sharing.world_size} processes × "
                 f"accumulate {options.accumulate}"
             )
         self.lay_out(BatchSizes.constant(options.batch_size))
@@ -90,7 +91,7 @@ class Trainer:
         self.window = Totals(strategy.device)
         self.norm: Tensor | None = None
         self.nonfinite = NonfiniteWatch(strategy, list(model.named_targets()))
-        self.speed = Speed(spec, strategy.device, strategy.world_size)
+        self.speed = Speed(spec, strategy.device, sharing.world_size, strategy.world_size)
         self.facts = target_metrics(spec)
         self.early_stopper = EarlyStopper(
             options.early_stopping, early_stopping_mode(spec) if options.early_stopping else "min"
@@ -105,6 +106,7 @@ class Trainer:
         self.saved: Path | None = None
         self.owes_evaluation = evaluator is not None and not self.total_steps
         self._saved = -1
+        self._saving: Saving | None = None
         self._saved_at = time.monotonic()
         self._every = options.checkpoint_interval()
         self._agreement, self._children = Agreement(strategy.processes), Children()
@@ -121,8 +123,9 @@ class Trainer:
         options, strategy, schedule = self.options, self.strategy, self.spec.train.schedule
         self.course = Course(options, schedule.config, self.instances, sizes, warmup)
         self.turns = SetSchedule([data.share for data in self.sets], self.total_steps, options.seed)
+        sharing = strategy.data_parallel
         self.plan = BatchPlan(
-            options.batch_size, options.accumulate, strategy.rank, strategy.world_size, options.seed, sizes
+            options.batch_size, options.accumulate, sharing.rank, sharing.world_size, options.seed, sizes
         )
 
     @property
@@ -151,6 +154,7 @@ class Trainer:
                     with self._children.unheard():
                         self.train_step(batches)
                     self.after_step()
+            self._complete_saving()
             self.strategy.processes.limit_waits(None)
         finally:
             self.progress.stop()
@@ -203,6 +207,8 @@ class Trainer:
     def _agree(self, request: Request = Request.GO_ON) -> Request:
         """Agree with the other processes at a consistent point. If one has failed, save and raise its error."""
         self._agreement.attempt(self._children.tell)
+        if self._saving is not None:
+            self._agreement.attempt(self._saving.check)
         agreed = self._agreement.agreed(request)
         if agreed == Request.FAIL:
             if self.step:
@@ -297,7 +303,7 @@ class Trainer:
 
     def _log(self) -> None:
         self._report_nonfinite()
-        means = computed(self.window.read(self.strategy.processes), self.facts)
+        means = computed(self.window.read(self.strategy.data_parallel), self.facts)
         self.window.reset()
         rates = self.speed.read()
         assert self.norm is not None
@@ -361,13 +367,31 @@ class Trainer:
     # -- checkpoints -------------------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write a checkpoint of this step."""
+        """Write a checkpoint of this step. With ``train.save_in_background``, the training does not wait for it.
+
+        Raises:
+            CheckpointError: it could not be written, or an earlier one that was written in the background.
+        """
         if self._saved == self.step:
+            self._complete_saving()
             return
         with self.speed.paused(), self._children.unheard():
-            write_checkpoint(self)
+            self._complete_saving()
+            saving = prepare_checkpoint(self)
+            if self.options.save_in_background and self.stopped is None and not self.complete:
+                saving.start()
+                self._saving = saving
+            else:
+                saving.run()
+                self.saved = saving.path
         self._saved, self._saved_at = self.step, time.monotonic()
-        self.saved = self.store.path(self.step)
+
+    def _complete_saving(self) -> None:
+        """Wait for a checkpoint that is written in the background. If it failed, all processes raise its error."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            together(self.strategy.processes, saving.wait)
+            self.saved = saving.path
 
     def _save_if_possible(self) -> None:
         """Save a consistent state when the run ends with an error; that error is the one to report."""

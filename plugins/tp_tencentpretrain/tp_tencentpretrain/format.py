@@ -115,7 +115,7 @@ class TencentPretrain(Format):
         from tp_core.interop.comparison import differences
         from tp_core.interop.folders import reason, spec_of, write_json
         from tp_core.interop.matching import WeightMap, listed
-        from tp_core.interop.tensors import open_files
+        from tp_core.interop.tensors import open_stored
         from tp_core.interop.weight_files import check_ours, our_shapes, split
         from tp_tencentpretrain.mapping.model import converted
         from tp_tencentpretrain.mapping.written import config_of
@@ -135,7 +135,7 @@ class TencentPretrain(Format):
             raise TPError(f"{source}: the model is no model of the original: {reason(error)}") from None
         if reasons:
             raise TPError(listed(f"{source}: the model is no model of the original:", reasons))
-        tensors = open_files([weights])
+        tensors = open_stored(weights)
         check_ours(tensors, our_shapes(spec), weights)
         planned, read = split(WeightMap(found.rules, our_shapes(spec), self.name), tensors)
         whole = {each.name: read(each.name).contiguous() for each in planned}

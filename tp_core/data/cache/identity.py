@@ -12,7 +12,7 @@ from typing import Any
 from tp_core import discovery
 from tp_core.data.cache.contents import file_contents
 from tp_core.data.cache.digest_cache import DigestCache
-from tp_core.data.cache.nested_models import NestedModel, nested_models, used_part
+from tp_core.data.cache.nested_models import NestedModel, nested_models, used_part, weights_digest
 from tp_core.options.base import ModuleConfig
 from tp_core.options.choice import Chosen, choices_in, slots_of, within
 from tp_core.options.marks import paths_in
@@ -43,9 +43,9 @@ def module_identity(chosen: Chosen[Any], digest_cache: DigestCache | None = None
 
 def _model_identity(model: NestedModel, digest_cache: DigestCache | None) -> dict[str, Any]:
     """Everything that determines the output of a nested model: its content, and the identities of its modules."""
-    (weights,) = file_contents([str(model.weights)], digest_cache)
+    weights = weights_digest(model, digest_cache)
     modules = [module_identity(chosen, digest_cache) for chosen in model.modules()]
-    return {"weights": weights.digest, "spec": used_part(model.spec), "modules": modules}
+    return {"weights": weights, "spec": used_part(model.spec), "modules": modules}
 
 
 def module_classes(modules: Iterable[Chosen[Any]]) -> list[type]:

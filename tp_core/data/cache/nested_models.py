@@ -34,7 +34,7 @@ class NestedModel(NamedTuple):
     Attributes:
         spec: the model's spec, for inference.
         file: the file of the spec that it was trained with.
-        weights: the weights file.
+        weights: the weights, in one of the forms of :mod:`tp_core.files.tensor_paths`.
     """
 
     spec: Spec
@@ -84,12 +84,20 @@ def module_files(chosen: Chosen[Any], digest_cache: DigestCache | None = None) -
 
 def model_files(model: NestedModel, digest_cache: DigestCache | None = None) -> list[Content]:
     """The content of a model: weights, the used part of the spec, and the files of its modules."""
-    (weights,) = file_contents([str(model.weights)], digest_cache)
+    weights = Content(str(model.weights), "weights", weights_digest(model, digest_cache))
     digest = hashlib.blake2b(json.dumps(used_part(model.spec), sort_keys=True).encode(), digest_size=16).hexdigest()
-    found = [weights._replace(inside="weights"), Content(str(model.file), "spec", digest)]
+    found = [weights, Content(str(model.file), "spec", digest)]
     for chosen in all_modules(model.spec):
         found += [each._replace(inside=f"{chosen.place}/{each.inside}") for each in module_files(chosen, digest_cache)]
     return found
+
+
+def weights_digest(model: NestedModel, digest_cache: DigestCache | None = None) -> str:
+    """The digest of a model's weights: that of their file, or one of the digests of several files."""
+    from tp_core.files.tensor_paths import files_of
+
+    digests = [each.digest for each in file_contents(map(str, files_of(model.weights)), digest_cache)]
+    return digests[0] if len(digests) == 1 else hashlib.blake2b("".join(digests).encode(), digest_size=16).hexdigest()
 
 
 def used_part(spec: Spec) -> dict[str, Any]:

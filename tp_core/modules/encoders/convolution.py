@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -82,6 +84,9 @@ class GatedCNNEncoder(Encoder):
             states = compaction.front(states)
         states = self._layers(states.transpose(1, 2), compaction, kv_cache).transpose(1, 2)
         return sequence.with_states(states if compaction is None else compaction.back(states))
+
+    def repeated_layers(self) -> Iterator[nn.Module]:
+        yield from self.layers
 
     def _layers(self, states: Tensor, compaction: Compaction | None, kv_cache: KVCache | None) -> Tensor:
         block = states  # the input of the current block

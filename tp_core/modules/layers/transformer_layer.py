@@ -125,7 +125,8 @@ class TransformerLayer(nn.Module):
         kv_cache: LayerCache = None,
         read_positions: Tensor | None = None,
         packing: Packing | None = None,
-    ) -> tuple[Tensor, Any]:
+        at: list[Tensor | None] | None = None,
+    ) -> tuple[Any, Any]:
         """States (batch, length, hidden) → new states of the same shape, and a value for the next layer's mixer.
 
         Args:
@@ -137,7 +138,12 @@ class TransformerLayer(nn.Module):
             read_positions: (batch, number) to compute the new states of these positions only, (batch, number, hidden).
             packing: the parts of a batch whose states are packed, (1, number of positions, hidden). There is one value
                 of ``prepared`` and ``carried`` for each part then, and the other arguments must be None.
+            at: with ``packing``: ``read_positions`` of each part. The first result is then a list, with the new states
+                of each part at these positions.
         """
+        if packing is not None and at is not None:
+            given = zip(packing.unpack(states), prepared, carried, at)
+            return [self.forward(*each[:3], None, None, each[3])[0] for each in given], None
         if packing is not None:
             return self._packed(states, packing, prepared, carried)
         own = beside = None

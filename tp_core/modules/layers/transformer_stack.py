@@ -109,10 +109,9 @@ class TransformerStack(Module):
             states, carried = self._call(layers[own], *given)
         if not read:
             return put_together(packing.unpack(self.norm(states)), groups, sequence.states.shape[1])
-        last = [
-            self._call(layers[-1], own, values, kept, None, None, part.read_positions)[0]
-            for own, values, kept, part in zip(packing.unpack(states), prepared[self.alike[-1]], carried, parts)
-        ]
+        at = [part.read_positions for part in parts]
+        # One call: processes that divide the layer's weights must call it equally often.
+        last, _ = self._call(layers[-1], states, prepared[self.alike[-1]], carried, None, None, None, packing, at)
         return put_together([self.norm(part) for part in last], groups, None)
 
     def _call(self, layer: TransformerLayer, *given: Any) -> Any:
@@ -120,6 +119,9 @@ class TransformerStack(Module):
         if self.checkpoint_activations and self.training:
             return checkpoint(layer, *given, use_reentrant=False)
         return layer(*given)
+
+    def repeated_layers(self) -> Iterator[nn.Module]:
+        yield from self.layers
 
     def residual_scales(self) -> Iterator[tuple[nn.Parameter, float]]:
         if self.options.scale_residual_init:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from tp_core.interfaces.kv_cache import CacheEntry
 from tp_core.interfaces.layer_parts import Mixer, Positions, PositionValues, StackPass
 from tp_core.interfaces.packing import Packing
+from tp_core.interfaces.share import Share
 from tp_core.modules.build import built
 from tp_core.modules.layers.dropout import draws_cheaply, dropout
 from tp_core.modules.layers.linear import KeylessBias, Linear
@@ -48,6 +49,8 @@ def _merged(heads: Tensor) -> Tensor:
 class Attention(Mixer):
     """The base of self- and cross-attention: sizes of the heads, attention itself, and the output projection."""
 
+    share: Share | None = None  # of the heads
+
     def __init__(self, config: AttentionConfig, context: BuildContext) -> None:
         super().__init__()
         self.config, facts = config, config.heads(context.hidden_size)
@@ -59,6 +62,12 @@ class Attention(Mixer):
         self.query_norm = nn.Identity() if norm is None else built(norm, self.size)
         self.key_norm = nn.Identity() if norm is None else built(norm, self.size)
 
+    def _divide_heads(self, share: Share) -> dict[str, str]:
+        """Take a share of the heads; returns the division of what self- and cross-attention have in common."""
+        self.groups = share.of(self.groups, "key-value heads")
+        self.heads, self.share = self.heads // share.count, share
+        return {"output": "rows", "query_norm": "summed", "key_norm": "summed"}
+
     def merge(self, mixed: Tensor) -> Tensor:
         """Merge and project the heads: (batch, heads, length, size) → (batch, length, hidden)."""
         output: Tensor = self.output(_merged(mixed))
@@ -66,6 +75,12 @@ class Attention(Mixer):
 
     def mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
         """The means of the values, weighted by attention, (batch, heads, queries, size)."""
+        if self.share is not None and self.training and self.config.dropout:
+            with self.share.own_random_numbers(queries.device):
+                return self._mix(queries, keys, values, mask, causal)
+        return self._mix(queries, keys, values, mask, causal)
+
+    def _mix(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
         # On a CPU, PyTorch has no fused attention with dropout, and its own dropout draws a number for each weight.
         if self.config.soft_cap or (self.training and self.config.dropout and draws_cheaply(queries)):
             if causal:
@@ -133,6 +148,12 @@ class SelfAttention(Attention):
         table: Callable[[], Any] = partial(config.positions.config.build_table, inner)
         self._table = table if config.positions.config.table else None
 
+    def divide(self, share: Share) -> dict[str, str]:
+        # Scores that layers hand on must be those of the same heads; the bias of KeylessBias is no linear layer's.
+        if self.config.residual or isinstance(self.qkv, KeylessBias) or not self.positions.any_heads():
+            return {}
+        return {**self._divide_heads(share), "qkv": "columns"}
+
     def shared_parts(self) -> Iterable[tuple[Any, Callable[[], nn.Module]]]:
         return [] if self._table is None else [(self._key, self._table)]
 
@@ -143,7 +164,14 @@ class SelfAttention(Attention):
         mask, causal = run.once(("visible", config.mask, config.window, explicit), lambda: self._visible(run, explicit))
         # ``explicit`` is part of the key, because id(bias) is the same for all layers without a bias.
         key = ("masked", config.mask, config.window, explicit, id(bias))
-        return Prepared(run.once(key, lambda: combine(mask, bias, run.sequence.states.dtype)), causal, values)
+        made = run.once(key, lambda: self._of_own_heads(combine(mask, bias, run.sequence.states.dtype)))
+        return Prepared(made, causal, values)
+
+    def _of_own_heads(self, mask: Tensor | None) -> Tensor | None:
+        """A mask that may have a bias for each head, for the heads of this process."""
+        if self.share is None or mask is None or mask.dim() < 4 or mask.shape[1] == 1:
+            return mask
+        return self.share.cut(mask, 1)
 
     def _visible(self, run: StackPass, explicit: bool) -> tuple[Tensor | None, bool]:
         """The mask, and True if the attention kernel shall apply the causal mask itself (the mask is None then)."""
@@ -224,6 +252,9 @@ class CrossAttention(Attention):
         bias, std = config.bias, config.init_std
         self.query = Linear(context.hidden_size, self.heads * self.size, bias=bias, std=std)
         self.key_value = Linear(context.memory_size, 2 * self.groups * self.size, bias=bias, std=std)
+
+    def divide(self, share: Share) -> dict[str, str]:
+        return {**self._divide_heads(share), "query": "columns", "key_value": "columns"}
 
     def forward(
         self, states: Tensor, prepared: Any, carried: Tensor | None = None, kv_cache: CacheEntry | None = None

@@ -44,6 +44,9 @@ class Rotary(Positions):
         super().__init__(config, context)
         self.interleaved = config.interleaved
 
+    def any_heads(self) -> bool:
+        return True
+
     def rotate(self, queries: Tensor, keys: Tensor, values: Rotation) -> tuple[Tensor, Tensor]:
         return rotated(queries, values, self.interleaved), rotated(keys, values, self.interleaved)
 

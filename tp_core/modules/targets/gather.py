@@ -8,19 +8,21 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from tp_core.processes.data_parallel import data_parallel
+
 
 class _Gather(torch.autograd.Function):
     """All-gather; the backward pass is a reduce-scatter, which sums each feature's gradients at its own process."""
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> Tensor:
-        everyone = features.new_empty((dist.get_world_size() * features.shape[0], *features.shape[1:]))
+        everyone = features.new_empty((data_parallel().world_size * features.shape[0], *features.shape[1:]))
         _call("all_gather_single", "all_gather_into_tensor", everyone, features.contiguous())
         return everyone
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        own = grads[0].new_empty((grads[0].shape[0] // dist.get_world_size(), *grads[0].shape[1:]))
+        own = grads[0].new_empty((grads[0].shape[0] // data_parallel().world_size, *grads[0].shape[1:]))
         _call("reduce_scatter_single", "reduce_scatter_tensor", own, grads[0].contiguous())
         return own
 
@@ -30,7 +32,7 @@ def _call(name: str, before: str, output: Tensor, given: Tensor) -> None:
 
     Newer versions of torch warn about the old name.
     """
-    (getattr(dist, name, None) or getattr(dist, before))(output, given)
+    (getattr(dist, name, None) or getattr(dist, before))(output, given, group=data_parallel().group)
 
 
 def gathered(features: Tensor) -> tuple[Tensor, int]:
@@ -45,7 +47,8 @@ def gathered(features: Tensor) -> tuple[Tensor, int]:
     Returns:
         (processes × rows, size), and the index of this process's first row.
     """
-    if features.is_meta or not dist.is_available() or not dist.is_initialized() or dist.get_world_size() == 1:
+    place = data_parallel()
+    if features.is_meta or place.world_size == 1:
         return features, 0
     everyone: Tensor = _Gather.apply(features)
-    return everyone, dist.get_rank() * features.shape[0]
+    return everyone, place.rank * features.shape[0]

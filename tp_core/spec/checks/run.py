@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from tp_core import discovery
+from tp_core.files.tensor_paths import is_stored
 from tp_core.options.choice import Chosen, choices_in, label_makers
 from tp_core.options.context import DataContext
 from tp_core.options.processor import ProcessorConfig
@@ -207,12 +208,10 @@ def _check_early_stopping(spec: Spec, problems: Problems) -> None:
 
 def _holds_model(folder: Path) -> bool:
     """True if a folder looks like one in which ``tp_core.artifacts.find.find_model`` finds a model."""
-    weights = "model.safetensors"
     if (folder / "config.json").is_file() and not (folder / "spec.yaml").is_file():
         return False  # of Hugging Face
-    return any((inner / weights).is_file() for inner in (folder, folder / "model")) or any(
-        (folder / "checkpoints").glob(f"step_*/{weights}")
-    )
+    places = (folder, folder / "model", *(folder / "checkpoints").glob("step_*"))
+    return any(is_stored(place, "model") for place in places)
 
 
 def _installed(kind: str) -> str:

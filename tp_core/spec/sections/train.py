@@ -82,6 +82,9 @@ class TrainOptions(Section):
     checkpoint_every: Interval = Field(
         "30m", description="time (90s, 30m, 2h) or number of steps between checkpoints; null: only at the end"
     )
+    save_in_background: bool = Field(
+        False, description="go on training while a checkpoint is written, from a copy in the memory of the host"
+    )
     keep_checkpoints: int = Field(2, gt=0, description="number of newest checkpoints to keep, besides the best one")
     early_stopping: EarlyStopping | None = None
     on_nan: Literal["stop", "skip"] = Field(

@@ -85,6 +85,7 @@ RULES = {
     "train.eval_batch_size": _EVALUATIONS,
     "train.eval_batches": _EVALUATIONS,
     "train.checkpoint_every": Rule(FREE),
+    "train.save_in_background": Rule(FREE),
     "train.keep_checkpoints": Rule(FREE),
     "train.early_stopping": Rule(
         ALLOWED, "applies to later evaluations; with another metric, the best one is determined anew"

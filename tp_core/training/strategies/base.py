@@ -6,17 +6,23 @@ import contextlib
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from tp_core.artifacts.layout import STEM
+from tp_core.artifacts.stored_tensors import forms_of, read_into, read_tensors
+from tp_core.files.tensor_paths import stored_at
 from tp_core.model import Model
 from tp_core.model_output import ModelOutput
 from tp_core.options.optimizer import OptimizerConfig
 from tp_core.processes.group import ProcessGroup
 from tp_core.spec.sections.train import TrainOptions
+from tp_core.training.optimizers.base import is_sharded
 from tp_core.training.optimizers.build import build_optimizer
+from tp_core.training.strategies.snapshot import Snapshot, optimizer_tensors, read_optimizer
 from tp_core.training.strategies.update import Update
 
 if TYPE_CHECKING:
@@ -41,10 +47,11 @@ class Strategy(ABC):
     The trainer calls, in this order: :meth:`setup`; :meth:`place`, which allocates and initialises a model on the meta
     device; :meth:`load_weights`, if the run starts from saved weights; :meth:`wrap`; :meth:`make_optimizer`. In each
     step it calls :meth:`forward_backward` for every micro-batch, then :meth:`apply`. It ends with :meth:`teardown`.
-    A run that goes on, or that restores its best weights, calls :meth:`load_weights` after :meth:`make_optimizer`.
+    A run that goes on calls :meth:`restore` after :meth:`make_optimizer`; one that exports its best weights calls
+    :meth:`restore_weights`.
 
     A strategy that shards weights implements :meth:`shard`, :meth:`part` and :meth:`whole`; placing, loading and saving
-    then work with its parts.
+    then work with its parts. If the parts are DTensors, each process writes its own into checkpoints.
 
     Attributes:
         processes: processes that train together, with the ``rank`` of this one.
@@ -77,6 +84,11 @@ class Strategy(ABC):
         """Number of processes."""
         return self.processes.world_size
 
+    @property
+    def data_parallel(self) -> ProcessGroup:
+        """The processes that divide the samples of a step among them; of those that compute a sample together, one."""
+        return self.processes
+
     def setup(self, options: TrainOptions) -> None:
         """Join the other processes, according to the options of ``train:``.
 
@@ -89,6 +101,10 @@ class Strategy(ABC):
     def teardown(self) -> None:
         """Leave the other processes."""
         self.processes.leave()
+
+    def notes(self) -> list[str]:
+        """Notes for the user on how the model is distributed, once it is placed; one line each."""
+        return []
 
     # -- the model ---------------------------------------------------------------------------------------------
 
@@ -176,7 +192,8 @@ class Strategy(ABC):
     def backward(self, loss: Tensor) -> None:
         """Compute the gradients of this process's share of the step's loss."""
         # Gradients are averaged over processes, but the shares of the loss must be summed.
-        loss = loss * self.world_size if self.world_size > 1 else loss
+        shares = self.data_parallel.world_size
+        loss = loss * shares if shares > 1 else loss
         scaled = loss if self._scale is None else loss * self._scale
         scaled.backward()  # type: ignore[no-untyped-call]
 
@@ -250,29 +267,66 @@ class Strategy(ABC):
     def _scale(self) -> Tensor | None:
         return None if self._update is None else self._update.scale
 
-    # -- state: every process calls these, and the first one writes what they give ------------------------------------
+    # -- state: every process calls these ------------------------------------------------------------------------
+
+    def weights(self, model: Model) -> dict[str, Tensor]:
+        """The weights by name, as this process holds them: whole, or its parts (:meth:`whole` joins them)."""
+        return model.weights()
 
     def model_state(self, model: Model) -> dict[str, Tensor]:
-        """The whole weights, by name, on the first process, which writes them.
+        """The whole weights by name, on the CPU of the first process; an empty dictionary on the others.
 
-        Others need not hold them. The default joins sharded weights one by one, and keeps them on the CPU.
+        For small models and for hooks: checkpoints and exports never hold all weights in one process.
         """
-        return model.weights() if self.replicated else self._joined(model.weights())
+        found: dict[str, Tensor] = {}
+        for name, value in self.weights(model).items():
+            whole = self.whole(value)  # every process takes part
+            if self.rank == 0:
+                found[name] = whole.detach().cpu()
+        return found
 
-    def optimizer_state(self) -> dict[str, Any]:
-        """The whole optimizer state, on the first process, like :meth:`model_state`."""
-        state = self.optimizer.state_dict()
-        if self.replicated:
-            return state
-        return {**state, "state": {number: self._joined(own) for number, own in state["state"].items()}}
+    def snapshot(self, model: Model) -> Snapshot:
+        """The weights and the state of the optimizer, to be written into a checkpoint.
 
-    def load_optimizer_state(self, state: dict[str, Any]) -> None:
-        """Load the whole optimizer state.
+        Weights that are divided in another way than as DTensors are joined.
+        """
+        weights = self.weights(model)
+        optimizer, values = optimizer_tensors(self.optimizer)
+        trained = [name for group in self.optimizer.param_groups for name in group["param_names"]]
+        group = None
+        if any(map(is_sharded, weights.values())):
+            group = self.state_group()
+        elif not self.replicated:
+            weights, optimizer = ({n: self.whole(t) for n, t in each.items()} for each in (weights, optimizer))
+        return Snapshot(weights, optimizer, values, trained, self.rank, group)
+
+    def restore(self, model: Model, folder: Path, facts: Mapping[str, Any]) -> None:
+        """Load the weights and the state of the optimizer from a checkpoint, which any strategy may have written.
+
+        Args:
+            folder: the checkpoint.
+            facts: result of :meth:`Snapshot.facts`.
 
         Raises:
-            ValueError: the parameters differ.
+            CheckpointError: a file cannot be read, or the weights do not fit the model.
+            ValueError: the optimizer trains other parameters.
         """
-        self.optimizer.load_state_dict(state if self.replicated else self._parts(state))
+        self.restore_weights(model, folder)
+        self.optimizer.load_state_dict(read_optimizer(self, folder, facts))
+
+    def restore_weights(self, model: Model, folder: Path) -> None:
+        """Load only the weights from a checkpoint."""
+        path = stored_at(folder, STEM)
+        if path.is_dir() and any(map(is_sharded, self.weights(model).values())):
+            model.missing_weights({name: torch.empty(f.shape, device="meta") for name, f in forms_of(path).items()})
+            read_into(path, self.weights(model), self.state_group())
+            model.fill_buffers()
+        else:
+            self.load_weights(model, read_tensors(path))
+
+    def state_group(self) -> Any:
+        """The torch process group in which parts of tensors are written and read; None for a single process."""
+        return self.processes.state_group()
 
     def scale_state(self) -> dict[str, Any]:
         """The loss scale; empty if there is none."""
@@ -282,35 +336,3 @@ class Strategy(ABC):
         """Load the result of :meth:`scale_state`."""
         if self._update is not None:
             self._update.load(state)
-
-    def _joined(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Values whose tensors are whole and on the CPU, on the first process; nothing on the others."""
-        found: dict[str, Any] = {}
-        for name, value in values.items():
-            if isinstance(value, Tensor):
-                value = self.whole(value)  # every process takes part
-                value = value.detach().cpu() if self.rank == 0 else None
-            if self.rank == 0:
-                found[name] = value
-        return found
-
-    def _parts(self, state: dict[str, Any]) -> dict[str, Any]:
-        """A whole optimizer state with this process's parts of the tensors that have a parameter's shape."""
-        named = {
-            name: parameter
-            for group in self.optimizer.param_groups
-            for name, parameter in zip(group["param_names"], group["params"])
-        }
-        numbered = {
-            number: named.get(name)
-            for group in state["param_groups"]
-            for name, number in zip(group["param_names"], group["params"])
-        }
-
-        def part(number: int, value: Any) -> Any:
-            like = numbered.get(number)
-            fits = like is not None and isinstance(value, Tensor) and value.shape == like.shape
-            return self.part(value, like) if fits and like is not None else value
-
-        parts = {n: {name: part(n, value) for name, value in own.items()} for n, own in state["state"].items()}
-        return {**state, "state": parts}

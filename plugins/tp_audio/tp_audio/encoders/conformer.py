@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, cast
@@ -125,6 +126,9 @@ class ConformerEncoder(Encoder):
             else:
                 states, carried = layer(*given)
         return sequence.with_states(self.norm(states))
+
+    def repeated_layers(self) -> Iterator[nn.Module]:
+        yield from self.layers
 
 
 def _contexts(layer: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -89,3 +90,6 @@ class CoAttention(FusionEncoder):
             else:
                 one, other = layer(one, other, masks, prepared)
         return {name: each.with_states(states) for name, each, states in zip(self.names, pair, (one, other))}
+
+    def repeated_layers(self) -> Iterator[nn.Module]:
+        yield from self.layers

@@ -11,8 +11,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tp_core.interop.rules import Shape
-from tp_core.interop.tensors import DTYPES
+#: Names of dtypes in safetensors headers.
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
 
@@ -22,7 +33,7 @@ class Planned:
     """The name, shape and dtype of a tensor that will be written."""
 
     name: str
-    shape: Shape
+    shape: tuple[int, ...]
     dtype: torch.dtype
 
     @property
