@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
+from tp_core.cli.nproc import ARGUMENTS
 from tp_core.cli.processes import linger, need_one_process, told_elsewhere
 from tp_core.cli.streams import any_encoding, open_streams
 from tp_core.cli.usage import CommandError, answered, examples, traceback_option
@@ -152,6 +153,7 @@ class Commands(click.Group):
             ctx.fail(f"unknown command '{name}'; " + (did_you_mean(name, self.list_commands(ctx)) or "see tp --help"))
         if command is not None and not ctx.resilient_parsing:
             need_one_process(name, command)
+            ctx.meta[ARGUMENTS] = list(args)
         return name, command, args[1:]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -197,6 +199,7 @@ _SETTINGS: Mapping[str, Any] = {"help_option_names": ["-h", "--help"]}
     ),
 )
 @click.version_option(package_name="tp-core", message="tp %(version)s")
+@click.option("--local_rank", expose_value=False, hidden=True)  # the launcher of DeepSpeed adds it
 def cli() -> None:
     """Pre-train and fine-tune models for text, vision, audio and more, described by a spec."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tp_core.cli.lasting_streams import lasting_streams
+from tp_core.cli.nproc import nproc_option, run_here
 from tp_core.cli.processes import in_several_processes
 from tp_core.cli.trust import trust_code_option
 from tp_core.cli.usage import examples
@@ -21,7 +22,8 @@ from tp_core.terminal import tell
         "tp train my_bert.yaml train.steps=100 model.encoder.transformer.num_layers=2 --run runs/short",
         "tp train my_bert.yaml --resume",
         "tp train my_bert.yaml train.optimizer.adamw.lr=1e-5 --resume --allow-change lr",
-        "torchrun --nproc-per-node 2 -m tp_core -- train my_bert.yaml --run runs/pair",
+        "tp train my_bert.yaml train.strategy=fsdp --nproc 8",
+        "torchrun --nnodes 2 --nproc-per-node 8 ... -m tp_core -- train my_bert.yaml --run runs/big",
     )
 )
 @click.argument("spec")
@@ -36,9 +38,17 @@ from tp_core.terminal import tell
     help="With --resume: options that may differ from the checkpoint's, such as lr or batch_size. The result then "
     "differs from that of an uninterrupted run; changes.jsonl records each change and its step.",
 )
+@nproc_option
 @trust_code_option
 @verify_option
-def train(spec: str, overrides: tuple[str, ...], run: str | None, resume: bool, allowed: tuple[str, ...]) -> None:
+def train(
+    spec: str,
+    overrides: tuple[str, ...],
+    run: str | None,
+    resume: bool,
+    allowed: tuple[str, ...],
+    nproc: int | str | None,
+) -> None:
     """Train, or continue to train, the model of a spec.
 
     The run's folder gets the resolved spec, metrics.jsonl, TensorBoard events, checkpoints and, at the end, the model
@@ -57,6 +67,8 @@ def train(spec: str, overrides: tuple[str, ...], run: str | None, resume: bool, 
         if told is error:
             raise
         raise told from error
+    if nproc is not None:
+        run_here(nproc)
     from tp_core.training.run import train as run_training
 
     result = run_training(loaded, run, resume, allowed)
