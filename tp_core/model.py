@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -292,11 +292,15 @@ class Model(ModelWeights):
             assert isinstance(target, Target)
             yield target
 
-    def checkpoint_activations(self, enabled: bool = True) -> None:
-        """Recompute activations in the backward pass instead of keeping them."""
+    def checkpoint_activations(self, how: bool | Literal["selective"] = True) -> None:
+        """Recompute activations in the backward pass instead of keeping them.
+
+        Args:
+            how: False: none; ``selective``: all but results of matrix products, convolutions and attention.
+        """
         for module in self.modules():
             if isinstance(module, (Encoder, FusionEncoder, Decoder)):
-                module.checkpoint_activations = enabled
+                module.checkpoint_activations = how
 
     def _tie(self) -> None:
         shared: dict[str, nn.Parameter] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from torch import nn
 
@@ -77,10 +78,11 @@ class Encoder(Module, ABC):
     """Maps a sequence to a sequence.
 
     Attributes:
-        checkpoint_activations: True if activations are recomputed in the backward pass instead of being stored.
+        checkpoint_activations: True if activations are recomputed in the backward pass instead of being stored;
+            ``selective`` if results of costly operations are stored (:mod:`tp_core.modules.layers.recompute`).
     """
 
-    checkpoint_activations: bool = False
+    checkpoint_activations: bool | Literal["selective"] = False
 
     @abstractmethod
     def forward(self, sequence: Sequence, kv_cache: KVCache | None = None) -> Sequence:
@@ -102,7 +104,7 @@ class FusionEncoder(Module, ABC):
     Its config sets ``joins_streams``.
     """
 
-    checkpoint_activations: bool = False
+    checkpoint_activations: bool | Literal["selective"] = False
 
     @abstractmethod
     def forward(self, sequences: dict[str, Sequence]) -> dict[str, Sequence]:
@@ -112,7 +114,7 @@ class FusionEncoder(Module, ABC):
 class Decoder(Module, ABC):
     """Maps the target side's sequence, given the encoder's memory."""
 
-    checkpoint_activations: bool = False
+    checkpoint_activations: bool | Literal["selective"] = False
 
     @abstractmethod
     def forward(self, sequence: Sequence | None, memory: Sequence, kv_cache: KVCache | None = None) -> Sequence:

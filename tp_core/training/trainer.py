@@ -81,6 +81,8 @@ class Trainer:
         model.checkpoint_activations(options.activation_checkpointing)
         if options.compile:
             model.compile()
+        if options.weight_precision == "bf16":
+            strategy.lower_weights(model)
         self._repeats = hooks.implements("tp_further_passes")
         module = strategy.wrap(HookedForward(model, hooks) if hooks.implements("tp_forward") else model)
         self.module = expect(module, nn.Module, strategy, "wrap", "a torch module")

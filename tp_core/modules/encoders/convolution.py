@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from tp_core.interfaces import Encoder, KVCache, Sequence
 from tp_core.modules.encoders.convolution_options import CNNConfig, GatedCNNConfig
@@ -16,6 +15,7 @@ from tp_core.modules.layers.compaction import Compaction
 from tp_core.modules.layers.convolution import Conv1d, GatedConvolution
 from tp_core.modules.layers.documents import by_document
 from tp_core.modules.layers.dropout import dropout
+from tp_core.modules.layers.recompute import recomputed
 from tp_core.options.context import BuildContext
 
 
@@ -93,7 +93,7 @@ class GatedCNNEncoder(Encoder):
         for number, layer in enumerate(self.layers):
             seen = self._with_earlier(states, f"layer{number}", compaction, kv_cache)
             if self.checkpoint_activations and self.training:
-                states = checkpoint(layer, seen, use_reentrant=False)
+                states = recomputed(self.checkpoint_activations, layer, seen)
             else:
                 states = layer(seen)
             states = dropout(states, self.dropout, self.training)

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
-from torch.utils.checkpoint import checkpoint
 
 from tp_core.interfaces import KVCache
 from tp_core.modules.layers.compaction import Compaction
 from tp_core.modules.layers.dropout import dropout
+from tp_core.modules.layers.recompute import Recompute, recomputed
 from tp_core.modules.layers.recurrent_options import RecurrentOptions
 
 #: The state of one layer: the hidden states and, for an LSTM, the cells, each (batch, 1, size).
@@ -53,7 +53,7 @@ class RecurrentStack(nn.Module):
         states: Tensor,
         mask: Tensor | None = None,
         kv_cache: KVCache | None = None,
-        recompute: bool = False,
+        recompute: Recompute = False,
         start: list[State] | None = None,
     ) -> Tensor:
         """States (batch, length, input size) → (batch, length, width), zeros at padding unless it is read.
@@ -85,7 +85,7 @@ class RecurrentStack(nn.Module):
         packed: PackedSequence | None,
         moved: Tensor | None,
         kv_cache: KVCache | None,
-        recompute: bool,
+        recompute: Recompute,
         start: list[State] | None,
     ) -> Tensor:
         """Run all layers on padded states or on the data of a packed sequence.
@@ -103,7 +103,7 @@ class RecurrentStack(nn.Module):
             if before is None and start is not None:
                 before = start[number]
             if recompute and self.training:
-                outputs, _ = checkpoint(_call, layer, states, packed, before, use_reentrant=False)
+                outputs, _ = recomputed(recompute, _call, layer, states, packed, before)
             else:
                 outputs, after = _call(layer, states, packed, before)
                 if kv_cache is not None:

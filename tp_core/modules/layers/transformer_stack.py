@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from tp_core.interfaces import Module, Sequence
 from tp_core.interfaces.kv_cache import KVCache
@@ -16,6 +15,7 @@ from tp_core.modules.layers.length_groups import Groups, length_groups, packing_
 from tp_core.modules.layers.linear import Linear
 from tp_core.modules.layers.mask import visible_memory
 from tp_core.modules.layers.positions_read import states_among, whole, worth_reading
+from tp_core.modules.layers.recompute import Recompute, recomputed
 from tp_core.modules.layers.shared_parts import SharedParts
 from tp_core.modules.layers.transformer_layer import TransformerLayer
 from tp_core.modules.layers.transformer_options import LayerOptions, TransformerOptions
@@ -33,7 +33,7 @@ class TransformerStack(Module):
         memory: options of the attention to a memory; None for layers without it.
     """
 
-    checkpoint_activations: bool = False
+    checkpoint_activations: Recompute = False
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class TransformerStack(Module):
     def _call(self, layer: TransformerLayer, *given: Any) -> Any:
         """Run a layer; if ``checkpoint_activations`` is set, its activations are computed again for the gradients."""
         if self.checkpoint_activations and self.training:
-            return checkpoint(layer, *given, use_reentrant=False)
+            return recomputed(self.checkpoint_activations, layer, *given)
         return layer(*given)
 
     def repeated_layers(self) -> Iterator[nn.Module]:

@@ -71,10 +71,19 @@ class TrainOptions(Section):
     accumulate: int = Field(1, gt=0, description="micro-batches per optimizer step and process")
     seed: int = Field(42, ge=0, lt=2**63)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    weight_precision: Literal["fp32", "bf16"] = Field(
+        "fp32",
+        description="bf16: matrices and their gradients in bf16, with fp32 masters for the optimizer; saves memory and "
+        "exchanged bytes, for precision: bf16",
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compile: bool = Field(False, description="compile the model with torch.compile")
     clip_norm: float | None = Field(1.0, gt=0, description="maximum gradient norm; null: no clipping")
-    activation_checkpointing: bool = Field(False, description="recompute activations in the backward pass")
+    activation_checkpointing: bool | Literal["selective"] = Field(
+        False,
+        description="recompute activations in the backward pass; selective: all but results of matrix products, "
+        "convolutions and attention",
+    )
     log_every: int = Field(50, gt=0, description="steps between log lines")
     eval_every: int | None = Field(None, gt=0, description="steps between evaluations; default: only at the end")
     eval_batch_size: int | None = Field(None, gt=0, description="samples per evaluation batch; default: batch_size")
@@ -114,5 +123,7 @@ class TrainOptions(Section):
         """Yield (key, message) for combinations that cannot work."""
         if self.steps is not None and self.epochs is not None:
             yield "epochs", "steps and epochs are both given; give one"
+        if self.weight_precision == "bf16" and self.precision != "bf16":
+            yield "weight_precision", f"bf16 needs precision: bf16, but precision is {self.precision}"
         if self.batch_size % self.accumulate:
             yield "accumulate", f"{self.accumulate} does not divide batch_size {self.batch_size}"

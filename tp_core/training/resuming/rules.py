@@ -76,6 +76,7 @@ RULES = {
     "train.accumulate": Rule(ALLOWED, "rounding and interactions within a micro-batch differ"),
     "train.seed": Rule(NEVER, _ORDER),
     "train.precision": Rule(ALLOWED, "later steps use it; weights and optimizer state stay in fp32"),
+    "train.weight_precision": Rule(ALLOWED, "later steps use it; saved weights are in fp32"),
     "train.device": Rule(ALLOWED, "rounding and dropout differ"),
     "train.compile": Rule(ALLOWED, "rounding and dropout differ"),
     "train.clip_norm": Rule(ALLOWED, "applies to the gradients of later steps"),

@@ -22,6 +22,7 @@ from tp_core.processes.group import ProcessGroup
 from tp_core.spec.sections.train import TrainOptions
 from tp_core.training.optimizers.base import is_sharded
 from tp_core.training.optimizers.build import build_optimizer
+from tp_core.training.strategies.master_weights import MasterWeights
 from tp_core.training.strategies.snapshot import Snapshot, optimizer_tensors, read_optimizer
 from tp_core.training.strategies.update import Update
 
@@ -68,8 +69,10 @@ class Strategy(ABC):
     device: torch.device
     options: TrainOptions
     optimizer: torch.optim.Optimizer
+    _trained: list[nn.Parameter]
     sets_aside: bool = False
     _update: Update | None = None
+    _masters: MasterWeights | None = None
 
     def __init__(self) -> None:
         self.processes = ProcessGroup()
@@ -132,7 +135,10 @@ class Strategy(ABC):
         self, model: Model, tensors: Mapping[str, Tensor], optional: Iterable[str] = ()
     ) -> tuple[list[str], list[str]]:
         """Load whole tensors into the model, like :meth:`tp_core.Model.load_weights`."""
-        return model.load_weights(tensors, optional, self._cut())
+        found = model.load_weights(tensors, optional, self._cut())
+        if self._masters is not None:
+            self._masters.load({**model.weights(), **tensors})
+        return found
 
     def _cut(self) -> Any:
         return None if self.replicated else self.part
@@ -145,6 +151,13 @@ class Strategy(ABC):
                 hooks.
         """
         return module
+
+    def lower_weights(self, model: Model) -> None:
+        """Keep trained matrices in bf16, and their fp32 masters for the optimizer (``train.weight_precision``).
+
+        The trainer calls it before :meth:`wrap`.
+        """
+        self._masters = MasterWeights(model)
 
     def sync_buffers(self, model: Model) -> None:
         """Copy the first process's buffers to all processes; batch statistics may differ between processes."""
@@ -160,6 +173,10 @@ class Strategy(ABC):
         Args:
             groups: groups returned by :func:`tp_core.training.optimizers.groups.checked_groups`.
         """
+        groups = list(groups)
+        self._trained = [weight for group in groups for _, weight in group["params"]]
+        if self._masters is not None:
+            groups = [self._masters.in_place_of(group) for group in groups]
         self.optimizer = build_optimizer(config, groups)
         self._update = Update(self.optimizer, self, self.options.clip_norm, self.options.precision == "fp16")
         return self.optimizer
@@ -227,7 +244,7 @@ class Strategy(ABC):
         For passes whose gradients only serve to find the weights of a later pass (``tp_further_passes``).
         :meth:`gradient` returns their gradients within the context.
         """
-        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        parameters = self._trained
         # Copies: the memory of a gradient may belong to a buffer in which the passes of the context sum theirs.
         kept = [None if parameter.grad is None else parameter.grad.detach().clone() for parameter in parameters]
         for parameter in parameters:
@@ -256,7 +273,12 @@ class Strategy(ABC):
             lr: scheduled learning rate; each parameter group uses its share ``lr_factor``.
         """
         assert self._update is not None, "a strategy with another optimizer has its own apply()"
-        return Applied(*self._update(lr))
+        if self._masters is None:
+            return Applied(*self._update(lr))
+        self._masters.take_gradients()
+        found = Applied(*self._update(lr))
+        self._masters.round()
+        return found
 
     @property
     def adapts_scale(self) -> bool:
@@ -270,8 +292,12 @@ class Strategy(ABC):
     # -- state: every process calls these ------------------------------------------------------------------------
 
     def weights(self, model: Model) -> dict[str, Tensor]:
-        """The weights by name, as this process holds them: whole, or its parts (:meth:`whole` joins them)."""
-        return model.weights()
+        """The weights by name, as this process holds them: whole, or its parts (:meth:`whole` joins them).
+
+        Of weights with masters, these are the masters.
+        """
+        masters = {} if self._masters is None else self._masters.masters
+        return {name: masters.get(name, weight).detach() for name, weight in model.weights().items()}
 
     def model_state(self, model: Model) -> dict[str, Tensor]:
         """The whole weights by name, on the CPU of the first process; an empty dictionary on the others.

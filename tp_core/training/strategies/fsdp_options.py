@@ -62,6 +62,7 @@ class FsdpConfig(StrategyConfig):
         return self.group_size or here or count
 
     def check_training(self, spec: "Spec") -> Iterator[Problem]:
+        yield from _no_masters(spec)
         if self.group_size is not None and self.sharding != "hybrid":
             yield Problem("group_size", "is for sharding: hybrid; set that, or leave group_size out")
         if self.cpu_offload and spec.train.options.precision == "fp16":
@@ -80,8 +81,17 @@ class TensorParallelConfig(StrategyConfig):
         300, gt=0, le=86400, description="maximum seconds to wait for all processes at the start"
     )
 
+    def check_training(self, spec: "Spec") -> Iterator[Problem]:
+        yield from _no_masters(spec)
+
     def build(self) -> "Strategy":
         from tp_core.training.strategies.fsdp import FsdpStrategy
 
         options = FsdpConfig(tensor_parallel=self.size or launch().world_size, start_timeout=self.start_timeout)
         return FsdpStrategy(options, "tensor_parallel")
+
+
+def _no_masters(spec: "Spec") -> Iterator[Problem]:
+    if spec.train.options.weight_precision != "fp32":
+        kept = "the parts of weights are fp32 masters already, and train.precision: bf16 joins them in bf16"
+        yield Problem("", f"does not go with train.weight_precision: bf16: {kept}; leave weight_precision out")

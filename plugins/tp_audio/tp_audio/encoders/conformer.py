@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from tp_audio.encoders.batch_norm import MaskedBatchNorm, frozen_statistics
 from tp_audio.encoders.conformer_options import ConformerConfig
@@ -22,6 +21,7 @@ from tp_core.modules.layers.activation import ACTIVATIONS
 from tp_core.modules.layers.documents import by_document
 from tp_core.modules.layers.dropout import dropout
 from tp_core.modules.layers.linear import Linear, draw
+from tp_core.modules.layers.recompute import recomputed
 from tp_core.modules.layers.shared_parts import SharedParts
 from tp_core.options.context import BuildContext
 
@@ -122,7 +122,8 @@ class ConformerEncoder(Encoder):
             given = (states, sequence.mask, prepared, carried)
             if self.checkpoint_activations and self.training:
                 contexts = partial(_contexts, layer)
-                states, carried = checkpoint(layer, *given, use_reentrant=False, context_fn=contexts)
+                how = self.checkpoint_activations
+                states, carried = recomputed(how, layer, *given, contexts=contexts)
             else:
                 states, carried = layer(*given)
         return sequence.with_states(self.norm(states))

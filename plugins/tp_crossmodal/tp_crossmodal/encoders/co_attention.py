@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from tp_core.errors import TPError
 from tp_core.interfaces import FusionEncoder, Sequence
 from tp_core.interfaces.layer_parts import FeedForward, StackPass
 from tp_core.modules.build import built
 from tp_core.modules.layers.mask import visible_memory
+from tp_core.modules.layers.recompute import recomputed
 from tp_core.modules.layers.transformer_layer import Residual, TransformerLayer
 from tp_core.modules.layers.transformer_options import LayerOptions
 from tp_core.modules.mixers.attention import CrossAttention
@@ -86,7 +86,7 @@ class CoAttention(FusionEncoder):
         one, other = (each.states for each in pair)
         for layer in self.layers:
             if self.checkpoint_activations and self.training:
-                one, other = checkpoint(layer, one, other, masks, prepared, use_reentrant=False)
+                one, other = recomputed(self.checkpoint_activations, layer, one, other, masks, prepared)
             else:
                 one, other = layer(one, other, masks, prepared)
         return {name: each.with_states(states) for name, each, states in zip(self.names, pair, (one, other))}
