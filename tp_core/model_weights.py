@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -99,10 +100,20 @@ class ModelWeights(nn.Module):
         self.fill_buffers()
         return missing, [name for name in tensors if name not in own]
 
-    def missing_weights(self, tensors: Mapping[str, Tensor], optional: Iterable[str] = ()) -> list[str]:
+    def missing_weights(
+        self,
+        tensors: Mapping[str, Tensor],
+        optional: Iterable[str] = (),
+        shapes: Mapping[str, torch.Size] = MappingProxyType({}),
+    ) -> list[str]:
         """The names of the weights that :meth:`load_weights` would leave as they are.
 
         Of a model on the meta device, this is known before there is memory for it.
+
+        Args:
+            tensors: as of :meth:`load_weights`.
+            optional: as of :meth:`load_weights`.
+            shapes: shapes of weights of which the model does not have the whole.
 
         Raises:
             CheckpointError: a weight that is missing, or whose shape differs, and that is not optional.
@@ -115,8 +126,8 @@ class ModelWeights(nn.Module):
                 if not (prefixes and name.startswith(prefixes)):
                     near = did_you_mean(name, tensors) if len(wrong) < 8 else ""
                     wrong.append(f"the weight '{name}' is missing" + (f"; {near}" if near else ""))
-            elif tensors[name].shape != value.shape:
-                found, expected = tuple(tensors[name].shape), tuple(value.shape)
+            elif tensors[name].shape != shapes.get(name, value.shape):
+                found, expected = tuple(tensors[name].shape), tuple(shapes.get(name, value.shape))
                 if prefixes and name.startswith(prefixes):
                     missing.append(name)
                     continue

@@ -23,7 +23,7 @@ class ShardingConfig(StrategyConfig):
 
 
 class ShardingStrategy(Strategy):
-    replicated: ClassVar[bool] = False
+    replicated = False
 
     def __init__(self, config: ShardingConfig) -> None:
         super().__init__()

@@ -29,10 +29,23 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return read_tensors(path)
 
 
-def save_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write whole tensors as one safetensors file. Only one of them at a time is copied to the CPU."""
-    planned = [_planned(name, tensor) for name, tensor in tensors.items()]
-    write_file(path, aligned(planned), lambda name: tensors[name].detach().cpu())
+def save_weights(
+    tensors: Mapping[str, Tensor], path: Path, whole: Callable[[Tensor], Tensor] = lambda tensor: tensor
+) -> None:
+    """Write tensors as one safetensors file. Only one of them at a time is copied to the CPU.
+
+    Args:
+        tensors: by name.
+        whole: gives the whole tensor; called for one after the other, in the order of :func:`in_order`.
+    """
+    ordered = in_order(tensors)
+    planned = [_planned(name, tensor) for name, tensor in ordered.items()]
+    write_file(path, planned, lambda name: whole(ordered[name]).detach().cpu())
+
+
+def in_order(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors in the order of a file, in which each begins at a multiple of its element size."""
+    return dict(sorted(tensors.items(), key=lambda item: -item[1].dtype.itemsize))
 
 
 def export_weights(
@@ -60,11 +73,6 @@ def copy_weights(path: Path, folder: Path) -> None:
         return
     for file in {path, *files_of(path)}:
         shutil.copyfile(file, folder / file.name)
-
-
-def aligned(planned: list[Planned]) -> list[Planned]:
-    """Tensors in an order in which each begins at a multiple of its element size."""
-    return sorted(planned, key=lambda each: -each.dtype.itemsize)
 
 
 def _planned(name: str, tensor: Tensor) -> Planned:

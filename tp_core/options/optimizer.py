@@ -21,6 +21,9 @@ class OptimizerConfig(ModuleConfig):
 
     kind: ClassVar[str] = "optimizer"
 
+    #: False if the update of a value depends on the others of its weight, so that weights must not be cut anywhere.
+    elementwise: ClassVar[bool] = True
+
     lr: float = Field(1e-4, gt=0, description="peak learning rate, which the schedule scales")
     weight_decay: float = Field(
         0.01,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from torch import Tensor
 
 from tp_core.artifacts.export import copy_local_modules, export_model
 from tp_core.artifacts.origin import copy_origin
@@ -16,7 +15,7 @@ from tp_core.interfaces import Tokenizer
 from tp_core.processes.agreement import together
 from tp_core.training.initial_weights import read_report
 from tp_core.training.same_weights import need_same_weights
-from tp_core.training.strategies.base import Strategy
+from tp_core.training.strategies.snapshot import InTurn
 from tp_core.training.trainer import Trainer
 
 Say = Callable[[str], None]
@@ -34,7 +33,7 @@ def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> s
         say(f"stopped {early}")
     _restore_best(trainer, say)
     weights = trainer.strategy.weights(trainer.model)
-    joined = _Joined(trainer.strategy, weights)
+    joined = InTurn(weights, trainer.strategy.whole)
 
     def copied_origin(folder: Path) -> None:
         copy_origin(trainer.run, folder)
@@ -62,23 +61,6 @@ def finish(trainer: Trainer, tokenizers: Mapping[str, Tokenizer], say: Say) -> s
     together(trainer.strategy.processes, export)
     together(trainer.strategy.processes, trainer.hooks.hook.tp_train_end, trainer=trainer)
     return early
-
-
-class _Joined:
-    """Joins weights one after the other; all processes join all of them, also if the first one fails in between."""
-
-    def __init__(self, strategy: Strategy, weights: Mapping[str, Tensor]) -> None:
-        self._strategy, self._left = strategy, list(weights.values())
-
-    def whole(self, tensor: Tensor) -> Tensor:
-        """The whole tensor of the next weight."""
-        assert tensor is self._left.pop(0)
-        return self._strategy.whole(tensor)
-
-    def join_rest(self) -> None:
-        """Join the weights that are left."""
-        while self._left:
-            self.whole(self._left[0])
 
 
 def _restore_best(trainer: Trainer, say: Say) -> None:

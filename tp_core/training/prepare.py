@@ -55,6 +55,7 @@ def prepare(
         return model, report
 
     model, report = together(processes, built)
+    count = sum(p.numel() for p in model.parameters())  # before a strategy divides them
     trainer = Trainer(spec, folder.path, model, strategy, sets, evaluator, hooks, contents)
     if start.checkpoint is not None:
         trainer.resume(start.checkpoint, start.state)
@@ -68,7 +69,6 @@ def prepare(
         say(f"resuming {folder.path} at step {trainer.step} of {trainer.total_steps}")
     for line in (*start.notes(), *strategy.notes()):
         say(line)
-    count = sum(p.numel() for p in model.parameters())
     say(
         f"training {spec.name}: {count:,} parameters, {trainer.instances:,} instances, {trainer.total_steps:,} steps "
         f"of {options.batch_size} samples, {strategy.world_size} × {strategy.device.type}, {options.precision}"

@@ -34,6 +34,7 @@ class AdamWConfig(OptimizerConfig):
 class AdafactorConfig(OptimizerConfig):
     """Adafactor (Shazeer & Stern, 2018): second moments by row and column, with the schedule's learning rate."""
 
+    elementwise: ClassVar[bool] = False
     implementation: ClassVar[str] = "tp_core.training.optimizers.adafactor:Adafactor"
 
     lr: float = Field(

@@ -7,7 +7,7 @@ from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +63,7 @@ class Strategy(ABC):
     """
 
     #: False if each process only holds parts of the model's weights.
-    replicated: ClassVar[bool] = True
+    replicated: bool = True
 
     processes: ProcessGroup
     device: torch.device
@@ -314,7 +314,7 @@ class Strategy(ABC):
     def snapshot(self, model: Model) -> Snapshot:
         """The weights and the state of the optimizer, to be written into a checkpoint.
 
-        Weights that are divided in another way than as DTensors are joined.
+        Weights that are divided in another way than as DTensors are joined, one by one, when they are written.
         """
         weights = self.weights(model)
         optimizer, values = optimizer_tensors(self.optimizer)
@@ -322,9 +322,8 @@ class Strategy(ABC):
         group = None
         if any(map(is_sharded, weights.values())):
             group = self.state_group()
-        elif not self.replicated:
-            weights, optimizer = ({n: self.whole(t) for n, t in each.items()} for each in (weights, optimizer))
-        return Snapshot(weights, optimizer, values, trained, self.rank, group)
+        whole = None if self.replicated or group is not None else self.whole
+        return Snapshot(weights, optimizer, values, trained, self.rank, group, whole)
 
     def restore(self, model: Model, folder: Path, facts: Mapping[str, Any]) -> None:
         """Load the weights and the state of the optimizer from a checkpoint, which any strategy may have written.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,7 @@ class FsdpStrategy(Strategy):
         TPError: the environment variables are inconsistent.
     """
 
-    replicated: ClassVar[bool] = False
+    replicated = False
 
     def __init__(self, config: FsdpConfig, name: str = "fsdp") -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tp_core.artifacts.layout import OPTIMIZER, STEM
 from tp_core.artifacts.stored_tensors import Form, forms_of, read_into, read_tensors, write_parts
-from tp_core.artifacts.weights import save_weights
+from tp_core.artifacts.weights import in_order, save_weights
 from tp_core.files.tensor_paths import PARTS, stored_at
 from tp_core.training.optimizers.base import is_sharded
 
@@ -23,17 +23,40 @@ if TYPE_CHECKING:
 _OF = "/"
 
 
+class InTurn:
+    """Tensors that all processes join, one after the other, and that the first process writes.
+
+    Args:
+        tensors: by name, on every process in the same order.
+        whole: joins a tensor; every process takes part.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], whole: Callable[[Tensor], Tensor]) -> None:
+        self._left, self._whole = list(tensors.values()), whole
+
+    def whole(self, tensor: Tensor) -> Tensor:
+        """The whole tensor of the next one."""
+        assert tensor is self._left.pop(0)
+        return self._whole(tensor)
+
+    def join_rest(self) -> None:
+        """Join those that are left: on processes that do not write, and if the first one fails in between."""
+        while self._left:
+            self.whole(self._left[0])
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """Weights and optimizer state as this process holds them.
 
     Attributes:
-        weights: plain tensors, or DTensors of which this process has a part.
+        weights: plain tensors, DTensors of which this process has a part, or whatever ``whole`` joins.
         optimizer: tensors of the optimizer state, by ``<weight>/<value>``.
         values: other values of the optimizer state, by the same names.
         trained: names of the weights that the optimizer trains.
         rank: of the process.
-        group: process group for the exchange while parts are written; None if the first process writes alone.
+        group: process group in which parts of DTensors are written; None if the first process writes all.
+        whole: joins a tensor for the first process, and every process takes part; None if tensors are whole.
     """
 
     weights: dict[str, Tensor]
@@ -42,18 +65,11 @@ class Snapshot:
     trained: list[str] = field(default_factory=list)
     rank: int = 0
     group: Any = None
+    whole: Callable[[Tensor], Tensor] | None = None
 
     def facts(self) -> dict[str, Any]:
         """Everything but tensors, for :meth:`tp_core.Strategy.restore`."""
         return {"values": self.values, "trained": self.trained}
-
-    def write(self, folder: Path) -> None:
-        """Write all tensors into a checkpoint's folder. Every process calls this."""
-        for stem, tensors in ((STEM, self.weights), (OPTIMIZER, self.optimizer)):
-            if self.group is not None:
-                write_parts(folder / (stem + PARTS), tensors, self.group)
-            elif self.rank == 0:
-                save_weights(tensors, folder / f"{stem}.safetensors")
 
     def prepare(self, folder: Path) -> None:
         """Make the folders that :meth:`write` writes into; only the first process calls this."""
@@ -61,10 +77,38 @@ class Snapshot:
             for stem in (STEM, OPTIMIZER):
                 (folder / (stem + PARTS)).mkdir()
 
+    def write(self, folder: Path) -> None:
+        """Write all tensors into a checkpoint's folder. Every process calls this."""
+        for stem, tensors in ((STEM, self.weights), (OPTIMIZER, self.optimizer)):
+            if self.group is not None:
+                write_parts(folder / (stem + PARTS), tensors, self.group)
+            elif self.whole is not None:
+                ordered = in_order(tensors)
+                joined = InTurn(ordered, self.whole)
+                try:
+                    if self.rank == 0:
+                        save_weights(ordered, folder / f"{stem}.safetensors", joined.whole)
+                finally:
+                    joined.join_rest()
+            elif self.rank == 0:
+                save_weights(tensors, folder / f"{stem}.safetensors")
+
     def copied(self) -> Snapshot:
         """A copy in the memory of the host, which later steps do not change."""
-        weights, optimizer = _copied(self.weights), _copied(self.optimizer)
-        return replace(self, weights=weights, optimizer=optimizer)
+        if self.whole is None:
+            return replace(self, weights=_copied(self.weights), optimizer=_copied(self.optimizer))
+        weights, optimizer = (self._joined(each) for each in (self.weights, self.optimizer))
+        return replace(self, weights=weights, optimizer=optimizer, whole=None)
+
+    def _joined(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The whole tensors on the first process; none on the others."""
+        assert self.whole is not None
+        found: dict[str, Tensor] = {}
+        for name, tensor in tensors.items():
+            whole = self.whole(tensor)
+            if self.rank == 0:
+                found[name] = whole.detach().to("cpu", copy=True)
+        return found
 
 
 def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
