@@ -11,6 +11,7 @@ import click
 
 from tp_core.cli.output import new_file, whole_file
 from tp_core.cli.records import say
+from tp_core.cli.show_strategies import strategy_lines
 from tp_core.cli.specs import spec_file
 from tp_core.cli.trust import trust_code_option, trust_of
 from tp_core.cli.usage import examples
@@ -20,6 +21,7 @@ from tp_core.spec.trained.use import using
 from tp_core.terminal import tell
 
 if TYPE_CHECKING:
+    from tp_core.cost.distribution import Estimate
     from tp_core.cost.pricing import Price
     from tp_core.spec.schema import Spec
 
@@ -35,12 +37,19 @@ _SIZE = click.IntRange(1, 2**31 - 1)
         "tp show my_bert.yaml train.optimizer=lion train.precision=bf16",
         "tp show runs/my_bert --json",
         "tp show clip-vit-base-patch32 --image clip.svg",
+        "tp show llama-7b train.batch_size=512 train.precision=bf16 --devices 64x80GB",
     )
 )
 @click.argument("spec", metavar="SPEC|MODEL")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--batch-size", type=_SIZE, help="Samples per micro-batch; default: that of the spec.")
 @click.option("--length", type=_SIZE, help="Positions per sample; default: the maximum length.")
+@click.option(
+    "--devices",
+    metavar="COUNTxDEVICE",
+    help="Estimate memory, exchanged bytes and time of a step for each strategy on these devices, such as 64x80GB or "
+    "16xH100.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print {spec, tree, price, notes} as JSON.")
 @click.option("--image", metavar="FILE.svg", help="Write the model as a diagram, and print nothing else.")
 @click.option("--overwrite", is_flag=True, help="Replace an image that exists.")
@@ -51,6 +60,7 @@ def show(
     overrides: tuple[str, ...],
     batch_size: int | None,
     length: int | None,
+    devices: str | None,
     as_json: bool,
     image: str | None,
     overwrite: bool,
@@ -69,6 +79,13 @@ def show(
         raise TPError("--overwrite belongs to --image")
     if image is not None and (batch_size or length):
         raise TPError("--batch-size and --length are about the costs, which --image does not show")
+    if image is not None and devices:
+        raise TPError("--image and --devices: choose one of the two")
+    cluster = None
+    if devices is not None:
+        from tp_core.cost.devices import cluster_of
+
+        cluster = cluster_of(devices)
     picture = None if image is None else _image_file(image, overwrite)
     # Before the slow import of torch, so that a mistake is reported at once.
     with using(os.path.isdir(spec)):
@@ -90,11 +107,24 @@ def show(
         return
     cost = price(loaded, batch_size, length, model)
     notes = [*other_versions(Path(spec_file(spec)).parent), *_notes(loaded, cost)]
+    strategies: list[Estimate] = []
+    if cluster is not None:
+        from tp_core.cost.distribution import estimates
+
+        try:
+            strategies = estimates(loaded, cluster, length)
+        except (NotImplementedError, RuntimeError) as error:
+            raise TPError(f"--devices: the model does not run without data: {error}") from None
     if as_json:
         import json
 
-        parts = {"spec": loaded.dump(), "tree": tree.dump(), "price": cost.dump(), "notes": notes}
+        parts: dict[str, object] = {"spec": loaded.dump(), "tree": tree.dump(), "price": cost.dump(), "notes": notes}
+        if cluster is not None:
+            parts["strategies"] = [each.dump() for each in strategies]
         tell(json.dumps(parts, indent=2, ensure_ascii=False))
+        return
+    if cluster is not None:
+        tell("\n".join(strategy_lines(strategies, cluster, loaded)))
         return
     lines = [loaded.to_yaml(), *render(tree), "", *_cost(cost)]
     if notes:

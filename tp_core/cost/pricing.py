@@ -21,7 +21,8 @@ from tp_core.spec.schema import Spec
 TRAINING_FACTOR = 3
 
 _DEFAULT_LENGTH = 512
-_COMPUTE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+#: The dtype of matrix products by precision.
+COMPUTE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -103,13 +104,13 @@ def price(spec: Spec, batch_size: int | None = None, length: int | None = None, 
     """
     options = spec.train.options
     batch_size = batch_size or max(1, options.batch_size // options.accumulate)
-    length = _length(spec, length)
+    length = length_of(spec, length)
     model = meta_model(spec) if model is None else model
     trained = [p for p in model.parameters() if p.requires_grad]
     fields = model.fields()
     batch = invented_batch(fields, [length] * batch_size, device="meta")
     has_length = any("length" in spec.shape for side in fields.sides.values() for spec in side.values())
-    compute, flops, kept, note = _COMPUTE[options.precision], None, None, ""
+    compute, flops, kept, note = COMPUTE[options.precision], None, None, ""
     try:
         flops = _forward_flops(model, batch, compute)
         model.train()
@@ -141,14 +142,15 @@ def training_flops_per_token(spec: Spec) -> float:
     This is much faster than :func:`price`. It returns 0 if the model cannot run on the meta device.
     """
     model = meta_model(spec)
-    batch = invented_batch(model.fields(), [_length(spec, None)], device="meta")
+    batch = invented_batch(model.fields(), [length_of(spec, None)], device="meta")
     try:
         return TRAINING_FACTOR * _forward_flops(model, batch, torch.float32) / batch.tokens()
     except (NotImplementedError, RuntimeError):
         return 0.0
 
 
-def _length(spec: Spec, length: int | None) -> int:
+def length_of(spec: Spec, length: int | None) -> int:
+    """The number of positions of a sample (:func:`price`)."""
     limit = data_context(spec).length_limit
     if length is None:
         processor = spec.data.processor

@@ -6,6 +6,7 @@ determine which tensors are kept and in which dtype.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+from tp_core.modules.layers.recompute import watched
 
 #: Operations that autocast runs in the lower precision, and those that it runs in float32.
 _LOWER = {
@@ -129,7 +132,12 @@ def saved_bytes(model: nn.Module, batch: Any, compute: torch.dtype = torch.float
             kept.setdefault(_storage(tensor), tensor)  # views of one storage count once
         return tensor
 
-    with autocast_on_meta(compute), saved_tensors_hooks(keep, lambda tensor: tensor), _LikeADevice(compute):
+    def store(tensor: Tensor) -> None:
+        kept.setdefault(_storage(tensor), tensor)
+
+    hooks = saved_tensors_hooks(keep, lambda tensor: tensor)
+    with warnings.catch_warnings(), autocast_on_meta(compute), hooks, watched(store), _LikeADevice(compute):
+        warnings.filterwarnings("ignore", "A saved_tensors_hooks context", FutureWarning)
         output = model(batch)
     del output
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
