@@ -1,6 +1,7 @@
 """Hooks for test projects: the process kills itself at the moment that ``death.json`` in the current folder names.
 
-The file is ``[event, number]`` and is gone once a process has read it, so that the next process lives:
+The file is ``[event, number]``, or ``[event, number, rank]`` for one of several processes. It is gone once that process
+has read it, so that the next one lives:
 
 - ``["step_end", 7]``: after step 7, before anything of it is saved
 - ``["save", 10]``: when the checkpoint of step 10 is about to be written
@@ -10,6 +11,7 @@ The file is ``[event, number]`` and is gone once a process has read it, so that 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -41,8 +43,12 @@ class SuddenDeath:
         plan = Path("death.json")
         self.event: str
         self.number: int
-        self.event, self.number = json.loads(plan.read_text()) if plan.exists() else ("never", 0)
-        plan.unlink(missing_ok=True)
+        self.event, self.number = "never", 0
+        with contextlib.suppress(FileNotFoundError):  # another process may have read it
+            event, number, *ranks = json.loads(plan.read_text())
+            if not ranks or ranks == [int(os.environ.get("RANK", 0))]:
+                self.event, self.number = event, number
+                plan.unlink()
         self.changes = 0
         self.saves = 0
         if "file" in self.event:

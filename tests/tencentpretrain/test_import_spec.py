@@ -197,7 +197,7 @@ def test_accumulation_keeps_the_originals_learning_rates(tmp_path: Path) -> None
     theirs = [step / 10 if step < 10 else (100 - step) / 90 for step in range(25)]
     assert [schedule.factor(step) for step in range(25)] == pytest.approx(theirs, abs=1e-5)
     assert any("only falls to 83% of its peak" in note for note in notes)
-    assert any("torchrun --nproc-per-node 2" in note for note in notes)
+    assert any("tp train SPEC --nproc 2" in note for note in notes)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_corpora_are_read_as_they_are(name: str, line: str, expected: list[str] 
 @pytest.mark.parametrize(
     ("options", "note"),
     [
-        ("--deepspeed", "--deepspeed: there is no strategy for DeepSpeed yet"),
+        ("--deepspeed", "--deepspeed is the strategy deepspeed with stage 1: pip install 'tp-core[deepspeed]'"),
         ("--use_lora", "--use_lora: low-rank adapters are not there"),
         ("--dataset_path dataset.pt", "dataset.pt is a pickle of prepared instances, which is not read"),
         ("--train_path a.tsv --batch_size_list 32 64", "a grid is tp sweep"),
@@ -487,3 +487,22 @@ def test_a_vocabulary_with_further_columns_is_named(tmp_path: Path) -> None:
     (tmp_path / "vocab.txt").write_text("[PAD]\t3\n[UNK]\t2\n")
     _, notes = imported(tmp_path, SHAPES["bert"], "--corpus_path", "c", "--vocab_path", str(tmp_path / "vocab.txt"))
     assert any("vocab.txt has further columns" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("options", "strategy"),
+    [
+        ("--deepspeed", {"deepspeed": {"stage": 1}}),
+        ("--deepspeed --enable_zero3", {"deepspeed": {"stage": 3}}),
+        ("--deepspeed --deepspeed_config zero.json", {"deepspeed": {"stage": 2}}),
+        ("--deepspeed --fp16", "fsdp"),
+        ("--use_mp --tensor_model_parallel_size 4", {"fsdp": {"tensor_parallel": 4}}),
+    ],
+)
+def test_deepspeed_and_tensor_parallelism_are_strategies(
+    options: str, strategy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zero.json").write_text('{"zero_optimization": {"stage": 2}}')
+    spec, _ = imported(tmp_path, SHAPES["bert"], *options.split())
+    assert spec["train"]["strategy"] == strategy

@@ -98,4 +98,5 @@ def _status(failures: dict[int, ProcessFailure]) -> int:
             name = signal.Signals(-failure.exitcode).name
             tell(f"error: process {rank} was ended by {name}; the others were stopped", err=True)
     told = [failure.exitcode for failure in failures.values() if failure.exitcode > 0]
-    return max(told) if told else max(128 - failure.exitcode for failure in failures.values())
+    # Those that were ended because of another one have statuses above 128.
+    return min(told) if told else max(128 - failure.exitcode for failure in failures.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from datetime import timedelta
 from typing import Any
@@ -141,8 +142,10 @@ class TorchGroup(Collectives):
         # NCCL only waits for gradients and keeps torch's own limit, since the host waits for a vote before each step.
         assert dist.group.WORLD is not None
         limit = _PATIENCE if seconds is None else timedelta(seconds=seconds)
-        for group in (dist.group.WORLD, *(part.group for part in self._parts)):
-            group._get_backend(torch.device("cpu"))._set_default_timeout(limit)
+        # A strategy's own groups, too: its processes wait in them for parts of weights and gradients.
+        for group in list(dist.distributed_c10d._world.pg_map):
+            with contextlib.suppress(RuntimeError):  # one of GPUs only
+                group._get_backend(torch.device("cpu"))._set_default_timeout(limit)
         self._waits.limit = seconds
 
     def divided(self, parts: list[list[int]]) -> Part:

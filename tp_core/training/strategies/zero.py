@@ -57,6 +57,7 @@ class DeepSpeedStrategy(Strategy):
         self.config, self.replicated = config, config.stage < 3
         self.processes = TorchGroup(config.start_timeout, "train.strategy.deepspeed.start_timeout", "deepspeed")
         self._cleanup = contextlib.ExitStack()
+        self._used: set[str] = set()
 
     def setup(self, options: TrainOptions) -> None:
         super().setup(options)
@@ -132,6 +133,7 @@ class DeepSpeedStrategy(Strategy):
     def backward(self, loss: Tensor) -> None:
         # DeepSpeed exchanges gradients in the order in which they come: each process must have those of all weights.
         unused = unused_weights(loss, self._named)
+        self._used.update(self._named.keys() - set(unused))
         if self.config.stage == 3:
             if self.processes.agree(bool(unused)):
                 name = f"'{unused[0]}'" if unused else "a weight of another process"
@@ -152,15 +154,27 @@ class DeepSpeedStrategy(Strategy):
         raise TPError(_NO_GRADIENT)
         yield
 
+    def _unused(self) -> list[str]:
+        """The names of the weights that no process has used since the last call."""
+        used = torch.tensor([float(name in self._used) for name in self._named])
+        self._used.clear()
+        found = self.processes.all_reduce(used).tolist()
+        return [name for name, count in zip(self._named, found) if not count]
+
     def apply(self, lr: float) -> Applied:
+        unused = self._unused()
         if self.config.stage == 0:
+            for name in unused:
+                self._named[name].grad = None
             found = super().apply(lr)
             self.engine.zero_grad()
             return found
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_factor"]
+        held = self._state.hold(unused)
         with _quietly():
             self.engine.step()
+        self._state.put_back(held)
         norm = torch.as_tensor(self.engine.get_global_grad_norm(), dtype=torch.float32, device=self.device)
         skipped = torch.tensor(float(not self.engine.was_step_applied()), device=self.device)
         return Applied(norm, skipped)

@@ -20,6 +20,9 @@ from tp_core.model import Model
 from tp_core.processes.group import ProcessGroup
 from tp_core.training.strategies.snapshot import optimizer_tensors
 
+#: Ends what a process holds, which may be nothing; every process then takes part in :meth:`ZeroState.put_back`.
+_END = (torch.empty(0), torch.empty(0))
+
 
 class ZeroState:
     """Access to the state of an engine, by name of the weight. Every process calls the same methods.
@@ -195,6 +198,29 @@ class ZeroState:
 
     def _steps_on_device(self) -> bool:
         return all(group.get("capturable") or group.get("fused") for group in self.optimizer.param_groups)
+
+    def hold(self, names: list[str]) -> list[tuple[Tensor, Tensor]]:
+        """Copies of weights and of their state, for :meth:`put_back` after an update that must not change them.
+
+        Stage 3 refuses steps that do not use all weights.
+        """
+        held: list[tuple[Tensor, Tensor]] = []
+        if names:
+            self._link()
+        for name in names:
+            mapping: Any = getattr(self.named[name], "_hp_mapping", None)  # None if others have all parts
+            if mapping is not None:
+                state = mapping.optim_fragment or {}
+                held += [(part, part.clone()) for part in (mapping.get_hp_fragment(), *state.values())]
+        return held if not names else [*held, _END]
+
+    def put_back(self, held: list[tuple[Tensor, Tensor]]) -> None:
+        """Undo an update of what :meth:`hold` has copied; every process calls this."""
+        if not held:
+            return
+        for part, before in held[:-1]:
+            part.copy_(before)
+        self.zero.update_lp_params()
 
     def _link(self) -> None:
         """Let DeepSpeed find the state of all groups; by itself, it looks after the first one has some."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from tp_core.spec.sections.train import TrainOptions
 from tp_tencentpretrain.spec_import.given import Given
+from tp_tencentpretrain.spec_import.strategy import strategy_of
 from tp_tencentpretrain.spec_import.task import Task
 
 _SCHEDULES = {
@@ -53,6 +54,8 @@ class TrainPart:
         self.tree["seed"] = given.get("seed", 7)
         if given.get("fp16"):
             self.tree["precision"] = "fp16"
+        if strategy := strategy_of(given, self.tree.get("precision", "fp32"), self.notes):
+            self.tree["strategy"] = strategy
         if given.get("deepspeed_checkpoint_activations"):
             self.tree["activation_checkpointing"] = True
         # The original counts micro-batches.
@@ -68,8 +71,7 @@ class TrainPart:
             self.tree["hooks"] = [self._adversary(given, embeddings)]
         self.tree = {key: value for key, value in self.tree.items() if not _is_default(key, value)}
         if processes > 1:
-            launcher = f"torchrun --nproc-per-node {processes} -m tp_core"
-            self.notes.append(f"start {processes} processes: {launcher} -- train SPEC")
+            self.notes.append(f"start {processes} processes: tp train SPEC --nproc {processes}")
 
     def _optimizer(self, given: Given) -> dict[str, Any]:
         rate = given.get("learning_rate", 2e-5)

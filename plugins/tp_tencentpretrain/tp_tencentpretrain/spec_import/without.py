@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 #: Options → what to do instead, or why they are not needed.
 _INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(
-        ("deepspeed", "deepspeed_config", "enable_zero3"),
-        "there is no strategy for DeepSpeed yet: data-parallel training is torchrun -m tp_core -- train SPEC",
+        ("deepspeed_config", "enable_zero3"), "it belongs to --deepspeed; train.strategy of a spec is {deepspeed: ...}"
     ),
-    **dict.fromkeys(("use_mp", "tensor_model_parallel_size"), "tensor parallelism is not there yet"),
+    "tensor_model_parallel_size": "it belongs to --use_mp; in a spec: train.strategy: {fsdp: {tensor_parallel: N}}",
+    "use_mp": "it belongs to --tensor_model_parallel_size",
     "pipeline_model_parallel_size": "pipeline parallelism is not there",
     **dict.fromkeys(
         ("use_lora", "lora_r", "lora_alpha", "lora_dropout", "lora_pretrained_model_path"),
