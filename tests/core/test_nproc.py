@@ -114,6 +114,18 @@ def test_sigusr1_saves_and_a_killed_process_is_named(home: Path) -> None:
 
 
 @pytest.mark.slow
+def test_processes_save_and_stop_when_the_command_is_killed(home: Path) -> None:
+    process = started(home, "orphans")
+    process.kill()
+    process.wait()
+    until = time.monotonic() + 30
+    while "stopped on SIGTERM" not in (home / "orphans.txt").read_text():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert len(runs.checkpoints(home / "orphans")) == 1
+
+
+@pytest.mark.slow
 def test_two_agents_of_torchrun_meet(home: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -174,6 +186,12 @@ def test_processes_that_do_not_meet_say_so_in_time(home: Path) -> None:
         ("{deepspeed: {config: {gradient_clipping: 5}}}", "has gradient_clipping: 5, and train.clip_norm says 1.0"),
         ("{deepspeed: {config: {optimizer: {}}}}", "has 'optimizer', which the spec decides at train.optimizer"),
         ("{deepspeed: {offload_optimizer: nvme}}", "nvme_path: is needed for nvme"),
+        ("{deepspeed: {config: {zero_optimization: 5}}}", "has zero_optimization: 5; expected a mapping of options"),
+        ("{deepspeed: {config: {gradient_cliping: 5}}}", "did you mean 'gradient_clipping'?"),
+        (
+            "{deepspeed: {config: {zero_optimization: {offload_optimizer: {device: cpu}}}}}",
+            "offload_optimizer.device: cpu, and train.strategy.deepspeed.offload_optimizer says none",
+        ),
     ],
 )
 def test_options_that_do_not_fit_are_refused_once(home: Path, strategy: str, message: str) -> None:

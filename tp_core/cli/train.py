@@ -12,6 +12,7 @@ from tp_core.cli.usage import examples
 from tp_core.cli.verify import verify_option
 from tp_core.errors import TPError
 from tp_core.processes.launch import launch, start_error
+from tp_core.processes.orphans import stop_with_launcher
 from tp_core.terminal import tell
 
 
@@ -69,6 +70,7 @@ def train(
         raise told from error
     if nproc is not None:
         run_here(nproc)
+    stop_with_launcher()
     from tp_core.training.run import train as run_training
 
     result = run_training(loaded, run, resume, allowed)

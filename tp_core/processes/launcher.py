@@ -19,6 +19,7 @@ from torch.distributed.elastic.rendezvous import RendezvousParameters
 from torch.distributed.elastic.rendezvous import registry as rendezvous
 
 from tp_core.processes.leaving import SAVE, heard_signals
+from tp_core.processes.orphans import LAUNCHER
 from tp_core.terminal import tell
 
 #: Signals for the run, which the processes get.
@@ -66,6 +67,7 @@ class _Agent(LocalElasticAgent):
     def _start_workers(self, worker_group: Any) -> dict[int, Any]:
         # Torch would end the processes on a signal, and kill them if they take longer than 30 s to save.
         os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGQUIT"
+        os.environ[LAUNCHER] = str(os.getpid())
         started: dict[int, Any] = super()._start_workers(worker_group)
         self._started = list(started.values())
         for number in self._came:

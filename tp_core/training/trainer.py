@@ -158,6 +158,9 @@ class Trainer:
                     self.after_step()
             self._complete_saving()
             self.strategy.processes.limit_waits(None)
+        except Exception:
+            self._end_saving()
+            raise
         finally:
             self.progress.stop()
             self.loggers.close()
@@ -293,7 +296,7 @@ class Trainer:
     def _stop_for_what_is_not_finite(self) -> None:
         """Save the state after the step, whose update was skipped, and explain how to continue."""
         try:
-            self.save()
+            self.save(wait=True)
         except TPError as error:
             raise TPError(f"{self._not_finite}. The run could not be saved: {error}") from error
         raise TPError(
@@ -368,8 +371,11 @@ class Trainer:
 
     # -- checkpoints -------------------------------------------------------------------------------------------
 
-    def save(self) -> None:
+    def save(self, wait: bool = False) -> None:
         """Write a checkpoint of this step. With ``train.save_in_background``, the training does not wait for it.
+
+        Args:
+            wait: True to wait in any case, such as before the run ends.
 
         Raises:
             CheckpointError: it could not be written, or an earlier one that was written in the background.
@@ -380,7 +386,7 @@ class Trainer:
         with self.speed.paused(), self._children.unheard():
             self._complete_saving()
             saving = prepare_checkpoint(self)
-            if self.options.save_in_background and self.stopped is None and not self.complete:
+            if self.options.save_in_background and not wait and self.stopped is None and not self.complete:
                 saving.start()
                 self._saving = saving
             else:
@@ -395,10 +401,21 @@ class Trainer:
             together(self.strategy.processes, saving.wait)
             self.saved = saving.path
 
+    def _end_saving(self) -> None:
+        """Let the thread that writes a checkpoint end, after another error, which is the one to report."""
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            try:
+                saving.wait()
+            except TPError as error:
+                self.progress.say(f"the state after step {saving.step} could not be saved: {error}")
+            else:
+                self.saved = saving.path
+
     def _save_if_possible(self) -> None:
         """Save a consistent state when the run ends with an error; that error is the one to report."""
         try:
-            self.save()
+            self.save(wait=True)
         except Exception as error:
             self.progress.say(f"the state after step {self.step} could not be saved: {error}")
 

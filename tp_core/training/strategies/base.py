@@ -302,7 +302,7 @@ class Strategy(ABC):
     def model_state(self, model: Model) -> dict[str, Tensor]:
         """The whole weights by name, on the CPU of the first process; an empty dictionary on the others.
 
-        For small models and for hooks: checkpoints and exports never hold all weights in one process.
+        For small models and for hooks: checkpoints and exports write one weight after the other.
         """
         found: dict[str, Tensor] = {}
         for name, value in self.weights(model).items():

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tp_core.options.base import Problem
 from tp_core.options.strategy import StrategyConfig
+from tp_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
@@ -34,7 +35,29 @@ _ELSEWHERE = {
     "pipeline": "another strategy",
     "tensor_parallel": "train.strategy.fsdp.tensor_parallel",
     "sequence_parallel_size": "another strategy",
+    "train_micro_batch_size_per_gpu": "train.batch_size and train.accumulate",
+    "zero_allow_untested_optimizer": "train.optimizer",
+    "zero_force_ds_cpu_optimizer": "train.optimizer",
+    "gradient_allreduce_op": "another strategy",
+    "prescale_gradients": "another strategy",
+    "gradient_predivide_factor": "another strategy",
 }
+
+#: Other keys of DeepSpeed's configuration.
+_KNOWN = (
+    *("train_batch_size", "gradient_accumulation_steps", "gradient_clipping", "zero_optimization"),
+    *("communication_data_type", "seq_parallel_communication_data_type", "sparse_gradients", "steps_per_print"),
+    *("wall_clock_breakdown", "dump_state", "memory_breakdown", "comms_logger", "flops_profiler", "aio", "autotuning"),
+    *(
+        "activation_checkpointing",
+        "sparse_attention",
+        "disable_allgather",
+        "graph_harvesting",
+        "use_node_local_storage",
+    ),
+    *("seed_layers", "timers", "monitor_config", "compile", "hybrid_engine", "compression_training", "eigenvalue"),
+    *("progressive_layer_drop", "zero_optimization.offload_optimizer", "zero_optimization.offload_param"),
+)
 
 
 class DeepSpeedConfig(StrategyConfig):
@@ -79,6 +102,20 @@ class DeepSpeedConfig(StrategyConfig):
 
     def _contradictions(self, options: "TrainOptions") -> Iterator[Problem]:
         """Keys of :attr:`config` that say something else than the spec."""
+        for key, given in self.config.items():
+            if key not in _ELSEWHERE and key not in _KNOWN:
+                near = did_you_mean(key, _KNOWN)
+                yield Problem(
+                    "config", f"has '{key}', which is no key of DeepSpeed's configuration; {near}".rstrip("; ")
+                )
+        zero = self.config.get("zero_optimization", {})
+        for path, value in (
+            ("zero_optimization", zero),
+            *((f"zero_optimization.{key}", zero[key]) for key in _OFFLOADS if isinstance(zero, dict) and key in zero),
+        ):
+            if not isinstance(value, dict):
+                yield Problem("config", f"has {path}: {value}; expected a mapping of options")
+                return
         for key, place in _ELSEWHERE.items():
             if key in self.config:
                 yield Problem("config", f"has '{key}', which the spec decides at {place}; write it there")
@@ -102,7 +139,7 @@ class DeepSpeedConfig(StrategyConfig):
             ("offload_optimizer", self.offload_optimizer, "offload_optimizer"),
             ("offload_param", self.offload_weights, "offload_weights"),
         ):
-            if place != "none":
+            if place != "none" or key in self.config.get("zero_optimization", {}):
                 found[f"zero_optimization.{key}.device"] = (place, f"{here}.{option}")
             if place == "nvme":
                 found[f"zero_optimization.{key}.nvme_path"] = (self.nvme_path, f"{here}.nvme_path")
@@ -125,6 +162,8 @@ class DeepSpeedConfig(StrategyConfig):
             made["bf16"] = {"enabled": True}
         return made
 
+
+_OFFLOADS = ("offload_optimizer", "offload_param")
 
 _UNSET = object()
 

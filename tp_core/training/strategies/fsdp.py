@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -57,6 +60,7 @@ class FsdpStrategy(Strategy):
         self.processes: TorchGroup = TorchGroup(config.start_timeout, f"{self._name}.start_timeout", name)
         self._sharing: ProcessGroup = self.processes
         self._division: Division | None = None
+        self._cleanup = contextlib.ExitStack()
         self._before_backward: Callable[[Tensor], None] = lambda loss: None
 
     @property
@@ -65,6 +69,11 @@ class FsdpStrategy(Strategy):
 
     def setup(self, options: TrainOptions) -> None:
         super().setup(options)
+        self._cleanup.enter_context(warnings.catch_warnings())
+        # Modules return views, and nothing changes their results in place.
+        warnings.filterwarnings("ignore", "FSDP2-wrapped module", UserWarning)
+        # Weights that two dimensions of the mesh divide are joined in two passes.
+        logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)
         together = self.config.tensor_parallel
         if self.world_size % together:
             raise TPError(
@@ -84,6 +93,7 @@ class FsdpStrategy(Strategy):
             set_data_parallel(self._sharing)
 
     def teardown(self) -> None:
+        self._cleanup.close()
         set_data_parallel(None)
         super().teardown()
 

@@ -211,7 +211,8 @@ class ZeroState:
             mapping: Any = getattr(self.named[name], "_hp_mapping", None)  # None if others have all parts
             if mapping is not None:
                 state = mapping.optim_fragment or {}
-                held += [(part, part.clone()) for part in (mapping.get_hp_fragment(), *state.values())]
+                parts = (mapping.get_hp_fragment().data, *state.values())
+                held += [(part, part.clone()) for part in parts]
         return held if not names else [*held, _END]
 
     def put_back(self, held: list[tuple[Tensor, Tensor]]) -> None:
