@@ -108,7 +108,7 @@ def test_sigusr1_saves_and_a_killed_process_is_named(home: Path) -> None:
         time.sleep(0.05)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[1]), signal.SIGKILL)
-    assert process.wait(60) == 2
+    assert process.wait(60) == 128 + signal.SIGKILL
     said = (home / "saves.txt").read_text()
     assert "error: process 1 was ended by SIGKILL; the others were stopped" in said
 

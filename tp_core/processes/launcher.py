@@ -95,10 +95,12 @@ class _Agent(LocalElasticAgent):
 
 def _status(failures: dict[int, ProcessFailure]) -> int:
     """The exit status for processes of which some have failed; it says which one a signal has ended."""
-    for rank, failure in failures.items():
-        if -failure.exitcode in _VIOLENT:
-            name = signal.Signals(-failure.exitcode).name
-            tell(f"error: process {rank} was ended by {name}; the others were stopped", err=True)
-    told = [failure.exitcode for failure in failures.values() if failure.exitcode > 0]
+    ended = {rank: -failure.exitcode for rank, failure in failures.items() if -failure.exitcode in _VIOLENT}
+    for rank, number in ended.items():
+        name = signal.Signals(number).name
+        tell(f"error: process {rank} was ended by {name}; the others were stopped", err=True)
+    if ended:
+        return 128 + max(ended.values())
     # Those that were ended because of another one have statuses above 128.
+    told = [failure.exitcode for failure in failures.values() if failure.exitcode > 0]
     return min(told) if told else max(128 - failure.exitcode for failure in failures.values())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from contextlib import AbstractContextManager
-from contextvars import ContextVar
 from dataclasses import replace
 
 import torch
@@ -14,15 +12,6 @@ from torch.nn import functional as F
 
 from tp_core.interfaces import Sequence
 from tp_core.interfaces.packing import Packing
-from tp_core.switches import switched
-
-_grouping: ContextVar[bool] = ContextVar("grouping", default=True)
-
-
-def no_groups() -> AbstractContextManager[None]:
-    """A context in which rows are never grouped, so that every process calls each module equally often."""
-    return switched(_grouping, False)
-
 
 #: Indices of the rows of each group, and its length.
 Groups = list[tuple[Tensor, int]]
@@ -57,13 +46,9 @@ def length_groups(sequence: Sequence) -> Groups | None:
     lengths would make the host wait, and kernels prefer large batches.
     """
     states, mask = sequence.states, sequence.mask
-    if (
-        mask is None
-        or not _grouping.get()
-        or sequence.published
-        or states.device.type != "cpu"
-        or torch.compiler.is_compiling()
-    ):
+    if mask is None or sequence.published or states.device.type != "cpu":
+        return None
+    if needs_equal_calls() or torch.compiler.is_compiling():
         return None
     rows, width = mask.shape
     if rows < _ROWS or not bool((mask[:, 1:] <= mask[:, :-1]).all()):

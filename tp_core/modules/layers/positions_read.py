@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tp_core.interfaces import Sequence
+from tp_core.modules.layers.equal_calls import needs_equal_calls
 
 
 def whole(sequence: Sequence) -> Sequence:
@@ -18,7 +19,7 @@ def whole(sequence: Sequence) -> Sequence:
 def worth_reading(sequence: Sequence) -> Sequence:
     """The sequence, without ``read_positions`` if these are so many that computing all positions is as fast."""
     positions = sequence.read_positions
-    few = positions is not None and 2 * positions.shape[1] <= sequence.states.shape[1]
+    few = positions is not None and not needs_equal_calls() and 2 * positions.shape[1] <= sequence.states.shape[1]
     return sequence if few else whole(sequence)
 
 

@@ -102,7 +102,7 @@ class DeepSpeedConfig(StrategyConfig):
 
     def _contradictions(self, options: "TrainOptions") -> Iterator[Problem]:
         """Keys of :attr:`config` that say something else than the spec."""
-        for key, given in self.config.items():
+        for key in self.config:
             if key not in _ELSEWHERE and key not in _KNOWN:
                 near = did_you_mean(key, _KNOWN)
                 yield Problem(

@@ -21,7 +21,7 @@ from tp_core.files.tensor_paths import stored_at
 from tp_core.interfaces import Sequence
 from tp_core.model import Model
 from tp_core.model_output import ModelOutput
-from tp_core.modules.layers.length_groups import no_groups
+from tp_core.modules.layers.equal_calls import equal_calls
 from tp_core.options.optimizer import OptimizerConfig
 from tp_core.processes.torch_group import TorchGroup
 from tp_core.spec.sections.train import TrainOptions
@@ -65,7 +65,7 @@ class DeepSpeedStrategy(Strategy):
         self._cleanup.enter_context(warnings.catch_warnings())
         # DeepSpeed calls functions of torch by their old names.
         if self.config.stage == 3:
-            self._cleanup.enter_context(no_groups())  # weights are joined in each call of a linear layer
+            self._cleanup.enter_context(equal_calls())  # weights are joined at each call of a module
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")
 
     def teardown(self) -> None:
