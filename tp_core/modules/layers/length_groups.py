@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from tp_core.interfaces import Sequence
 from tp_core.interfaces.packing import Packing
+from tp_core.modules.layers.equal_calls import needs_equal_calls
 
 #: Indices of the rows of each group, and its length.
 Groups = list[tuple[Tensor, int]]
