@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types check install lock clean
+.PHONY: demo test strategies lint types check install lock clean
 
 # Pre-train a small BERT on English text that every CPython ships, evaluate, fine-tune, predict.
 demo: $(STAMP)
@@ -13,6 +13,11 @@ demo: $(STAMP)
 # The default test suite.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --maxprocesses 8
+
+# The table of tests of all strategies, launchers and estimates, which takes minutes.
+strategies: $(STAMP)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m slow tests/core/test_strategy_table.py \
+		tests/core/test_strategy_bytes.py tests/core/test_nproc.py tests/core/test_estimates.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

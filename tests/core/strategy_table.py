@@ -46,7 +46,7 @@ def write_home(folder: Path) -> Path:
     spec["model"]["dropout"] = 0.0
     spec["data"]["eval"] = "held_out.txt"
     runs.write_spec(folder, spec)
-    for name in ("sudden_death.py", "nan_target.py"):
+    for name in ("sudden_death.py", "nan_target.py", "own_divided.py", "keep_whole.py"):
         shutil.copy(HERE / name, folder)
     return folder
 

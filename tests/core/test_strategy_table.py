@@ -110,6 +110,40 @@ def test_early_stopping_exports_the_best_weights(home: Path, case: str) -> None:
         torch.testing.assert_close(runs.weights(home / f"{case}-early")[name], value, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["tensor-parallel", "fsdp-tensor-parallel"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "feed_forward: own_divided:Config",
+        "mixer: {attention: {num_heads: 2, positions: relative}}, share_layers: true",
+        "mixer: {attention: {num_heads: 4, num_key_value_heads: 2, positions: rotary, query_key_norm: rmsnorm}}, "
+        "norm: rmsnorm, norm_position: pre, feed_forward: gated, parallel: true",
+        "mixer: {attention: {num_heads: 2, positions: alibi, bias: false}}",
+        "mixer: {attention: {num_heads: 2, residual: true, positions: relative}}",
+        "mixer: fourier",
+    ],
+)
+def test_all_kinds_of_layers_are_divided_or_whole(home: Path, case: str, layer: str) -> None:
+    number = sum(map(ord, layer)) % 997
+    encoder = f"model.encoder={{transformer: {{num_layers: 2, {layer}}}}}"
+    if not (home / f"single-{number}").exists():
+        train(home, "single", f"single-{number}", encoder)
+    said = train(home, case, f"{case}-{number}", encoder)
+    assert worst(runs.metrics(home / f"{case}-{number}"), runs.metrics(home / f"single-{number}")) < 2e-5
+    assert "these modules are not divided, and each process computes them whole: embedding.parts.word" in said
+    assert ("encoder.layers.1 (1,152" in said) == ("residual" in layer)
+
+
+@pytest.mark.slow
+def test_dropout_of_divided_values_differs_and_that_of_whole_ones_does_not(home: Path) -> None:
+    """Weights that every process has stay the same on all of them, so a resumed run of any of them is the same."""
+    train(home, "tensor-parallel", "dropping", "model.dropout=0.2", "train.hooks=[keep_whole:Config]")
+    one, other = (torch.load(home / f"whole-{rank}.pt", weights_only=True) for rank in range(2))
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 # -- going on ---------------------------------------------------------------------------------------------------------
 
 
