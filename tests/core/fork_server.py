@@ -6,6 +6,7 @@ signals, limits and files of its own. Requests and answers are JSON, one per lin
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import json
 import os
@@ -20,6 +21,9 @@ PRELOADED = [
     "tokenizers",
     "torch._dynamo",  # the first optimizer imports it
     "torch.distributed",
+    "torch.distributed.checkpoint.hf_storage",
+    "torch.distributed.fsdp",
+    "torch.distributed.tensor.parallel",
     "torch.nn.parallel",
     "torch.utils.checkpoint",
     "torch.utils.tensorboard",
@@ -49,6 +53,7 @@ def become_tp(request: dict[str, Any]) -> NoReturn:
     if request["file_limit"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_limit"], request["file_limit"]))
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    faulthandler.register(signal.SIGUSR2, all_threads=True)  # runs.Run.wait asks where a process hangs
     sys.argv = [request["script"] or "tp", *request["arguments"]]
     if request["script"] is not None:
         runpy.run_path(request["script"], run_name="__main__")

@@ -154,6 +154,8 @@ class Run:
         """Its exit status; negative for a signal. A process that does not end is killed, and fails the test."""
         status = _Server.one().ask(wait=self.pid, seconds=seconds)
         if status is None:
+            os.kill(self.pid, signal.SIGUSR2)  # the process writes down where it is
+            time.sleep(1)
             os.killpg(self.pid, signal.SIGKILL)
             _Server.one().ask(wait=self.pid, seconds=5)
             raise AssertionError(f"still running after {seconds} s:\n{self.said()}")

@@ -118,11 +118,14 @@ def test_processes_save_and_stop_when_the_command_is_killed(home: Path) -> None:
     process = started(home, "orphans")
     process.kill()
     process.wait()
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while "stopped on SIGTERM" not in (home / "orphans.txt").read_text():
         assert time.monotonic() < until
         time.sleep(0.1)
-    assert len(runs.checkpoints(home / "orphans")) == 1
+    checkpoints = home / "orphans" / "checkpoints"
+    while not [path for path in checkpoints.iterdir() if path.name.startswith("step_")]:
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 @pytest.mark.slow

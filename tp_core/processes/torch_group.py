@@ -27,6 +27,10 @@ _PATIENCE = timedelta(days=1)
 #: Groups with unfinished work. They are kept, as torch would wait for the work when it destroys them.
 _left: list[Any] = []
 
+#: Groups of the last run. If a module of torch, such as DistributedDataParallel, had the last reference to one, its
+#: destruction could wait forever for a thread that waits for Python's lock. References of Python release the lock.
+_ended: list[Any] = []
+
 
 class Collectives(ProcessGroup):
     """Exchange of values in a process group of torch.
@@ -108,6 +112,7 @@ class TorchGroup(Collectives):
                 f"train.strategy: {self._strategy} makes a process group of its own, and this process has one already; "
                 "destroy it first (torch.distributed.destroy_process_group)"
             )
+        _ended.clear()
         store = joined_store(self._here, self._start_timeout, self._option)
         store.set_timeout(_PATIENCE)
         self._notes = dist.PrefixStore("notes", store)  # type: ignore[attr-defined]
@@ -130,8 +135,7 @@ class TorchGroup(Collectives):
         try:
             if self._joined:
                 self._joined = False
-                if left:
-                    _left.append(dist.group.WORLD)
+                (_left if left else _ended).extend(dist.distributed_c10d._world.pg_map)
                 dist.destroy_process_group()
         finally:
             sys.excepthook = self._excepthook  # a process group replaces the hook
