@@ -204,6 +204,28 @@ def test_options_that_do_not_fit_are_refused_once(home: Path, strategy: str, mes
     assert not (home / "never").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        (
+            "{deepspeed: {stage: 3, offload_optimizer: nvme, nvme_path: /tmp}}",
+            "train.strategy.deepspeed: nvme needs the library libaio",
+        ),
+        (
+            "{deepspeed: {config: {zero_optimization: {overlap_com: true}}}}",
+            "train.strategy.deepspeed.config: zero_optimization: overlap_com: Extra inputs are not permitted",
+        ),
+    ],
+)
+def test_what_deepspeed_refuses_is_told_once(home: Path, strategy: str, message: str) -> None:
+    if "nvme" in strategy and Path("/usr/include/libaio.h").exists():
+        pytest.skip("libaio is installed")
+    said = runs.run_group(home, "train", "spec.yaml", "--run", "never", f"train.strategy={strategy}", status=2)
+    assert said.count(message) == 1, said
+    assert not (home / "never").exists()
+
+
 def test_heads_that_do_not_divide_name_the_module(home: Path) -> None:
     heads = ["model.encoder={transformer: {num_heads: 1, num_layers: 2}}", "train.strategy=tensor_parallel"]
     said = runs.run_group(home, "train", "spec.yaml", "--run", "never", *heads, status=2)

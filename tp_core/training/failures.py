@@ -59,8 +59,8 @@ def keep_traceback(trainer: Trainer, error: BaseException) -> str:
 
 def remains(trainer: Trainer, error: BaseException) -> str:
     """A description of what is saved after an error and how to continue; empty if the error already says it."""
-    if trainer.saved is None:
+    if trainer.checkpoints.newest is None:
         return f"{trainer.run}: nothing is saved yet; --resume starts the run from the beginning"
-    if isinstance(error, TPError) and trainer.saved.name in str(error):
+    if isinstance(error, TPError) and trainer.checkpoints.newest.name in str(error):
         return ""
-    return f"{trainer.saved}: saved; --resume goes on from there"
+    return f"{trainer.checkpoints.newest}: saved; --resume goes on from there"

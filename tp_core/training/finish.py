@@ -71,7 +71,7 @@ def _restore_best(trainer: Trainer, say: Say) -> None:
         or not trainer.early_stopper.options.restore_best
     ):
         return
-    best = trainer.store.path(trainer.early_stopper.step)
+    best = trainer.checkpoints.store.path(trainer.early_stopper.step)
     problem = damage(best)
     if problem:
         say(f"the best checkpoint, {best.name}, cannot be used ({problem}); exporting the last weights instead")

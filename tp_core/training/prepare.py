@@ -90,7 +90,7 @@ def _write(
         return
     folder.take(resume)
     clear(folder.path, owned=True)
-    trainer.store.clean(protect=trainer.early_stopper.step)
+    trainer.checkpoints.store.clean(protect=trainer.early_stopper.step)
     for note in other_versions(folder.path):
         say(note)
     folder.write_spec(spec)

@@ -55,7 +55,7 @@ def prepare_checkpoint(trainer: Trainer) -> Saving:
         for number, own in enumerate(own_states):
             _write(own, folder / f"rank-{number}.pt")
 
-    return Saving(trainer.store, trainer.step, trainer.early_stopper.step, snapshot, write, processes)
+    return Saving(trainer.checkpoints.store, trainer.step, trainer.early_stopper.step, snapshot, write, processes)
 
 
 def _hook_states(trainer: Trainer) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from tp_core.artifacts.checkpoint import CheckpointStore
 from tp_core.artifacts.contents import Contents
 from tp_core.data.sampling.batch_sizes import BatchSizes
 from tp_core.data.sampling.loader import BatchPlan, training_batches
@@ -22,11 +21,12 @@ from tp_core.evaluation.totals import Totals, computed
 from tp_core.interfaces import Batch
 from tp_core.model import Model
 from tp_core.packages.plugin_errors import expect
-from tp_core.processes.agreement import Agreement, Request, together
+from tp_core.processes.agreement import Agreement, Request
 from tp_core.processes.pause import Pause
 from tp_core.processes.signals import Children, InterruptedWaitError, StopRequest
 from tp_core.spec.metrics import early_stopping_mode, shown_metrics, target_metrics
 from tp_core.spec.schema import Spec
+from tp_core.training.checkpoints import Checkpoints
 from tp_core.training.course import Course
 from tp_core.training.early_stopping import EarlyStopper
 from tp_core.training.evaluation import Evaluator
@@ -38,7 +38,6 @@ from tp_core.training.nonfinite import NonfiniteWatch
 from tp_core.training.optimizers.groups import checked_groups, parameter_groups
 from tp_core.training.progress import Progress
 from tp_core.training.same_weights import need_same_weights
-from tp_core.training.saving import Saving
 from tp_core.training.speed import Speed
 from tp_core.training.state import load_checkpoint, prepare_checkpoint
 from tp_core.training.step import training_step
@@ -52,7 +51,7 @@ class Trainer:
         step: number of finished optimizer steps.
         model: the unwrapped model.
         stopped: signal on which the run was saved before its end, or None.
-        saved: newest checkpoint that this run wrote or resumed from, or None.
+        checkpoints: the run's checkpoints.
         owes_evaluation: True if the evaluation after the step is still due. A run without steps begins with it.
     """
 
@@ -98,19 +97,14 @@ class Trainer:
         self.early_stopper = EarlyStopper(
             options.early_stopping, early_stopping_mode(spec) if options.early_stopping else "min"
         )
-        self.store = CheckpointStore(run / "checkpoints", options.keep_checkpoints)
         self.metrics = MetricsFile(run / "metrics.jsonl")
         self.progress = Progress(self.total_steps, shown_metrics(spec), enabled=strategy.rank == 0)
         self.loggers = Loggers({}, self.progress.say)
+        self.checkpoints = Checkpoints(run / "checkpoints", options, strategy.processes, self.progress.say)
         self.step = 0
         self.lr = 0.0
         self.stopped: str | None = None
-        self.saved: Path | None = None
         self.owes_evaluation = evaluator is not None and not self.total_steps
-        self._saved = -1
-        self._saving: Saving | None = None
-        self._saved_at = time.monotonic()
-        self._every = options.checkpoint_interval()
         self._agreement, self._children = Agreement(strategy.processes), Children()
         self._request = StopRequest(last_resort=strategy.world_size > 1)
         self._not_finite = ""
@@ -147,7 +141,7 @@ class Trainer:
             # Always close the batches: this ends the processes that prepare them.
             with self._request, contextlib.closing(self.batches()) as steps, contextlib.suppress(InterruptedWaitError):
                 self.speed.start()
-                self._saved_at = time.monotonic()
+                self.checkpoints.begin()
                 self._complete_step()
                 while not self.complete:
                     batches = self._next(steps)
@@ -156,10 +150,10 @@ class Trainer:
                     with self._children.unheard():
                         self.train_step(batches)
                     self.after_step()
-            self._complete_saving()
+            self.checkpoints.complete()
             self.strategy.processes.limit_waits(None)
         except Exception:
-            self._end_saving()
+            self.checkpoints.end()
             raise
         finally:
             self.progress.stop()
@@ -199,21 +193,19 @@ class Trainer:
         """The request of this process before the next step; the first process checks the time for all."""
         if self._request.name is not None:
             return Request.STOP
-        seconds = self._every[1]
-        late = self.strategy.rank == 0 and seconds is not None and time.monotonic() - self._saved_at >= seconds
+        late = self.strategy.rank == 0 and self.checkpoints.due_now()
         return Request.SAVE if self._request.save or late else Request.GO_ON
 
     def _has_request(self) -> bool:
         """True if a signal asks for something that takes precedence over the evaluation."""
-        if self._saved == self.step:
+        if self.checkpoints.has(self.step):
             self._request.save = False  # the current step is already saved
         return self._request.save or self._request.name is not None
 
     def _agree(self, request: Request = Request.GO_ON) -> Request:
         """Agree with the other processes at a consistent point. If one has failed, save and raise its error."""
         self._agreement.attempt(self._children.tell)
-        if self._saving is not None:
-            self._agreement.attempt(self._saving.check)
+        self._agreement.attempt(self.checkpoints.check)
         agreed = self._agreement.agreed(request)
         if agreed == Request.FAIL:
             if self.step:
@@ -289,7 +281,7 @@ class Trainer:
         """Do the remaining work after a step, also if the run was saved before it was done."""
         if self.owes_evaluation:
             self._evaluate()
-        if self.complete or (self._every[0] and self.step and self.step % self._every[0] == 0):
+        if self.complete or self.checkpoints.due_after(self.step):
             self._agree()
             self.save()
 
@@ -300,8 +292,8 @@ class Trainer:
         except TPError as error:
             raise TPError(f"{self._not_finite}. The run could not be saved: {error}") from error
         raise TPError(
-            f"{self._not_finite}. The state after step {self.step} is saved in {self.saved}, and --resume goes on "
-            "after it. If nothing changes, the next steps may fail in the same way. These may help: a lower "
+            f"{self._not_finite}. The state after step {self.step} is saved in {self.checkpoints.newest}, and --resume "
+            "goes on after it. If nothing changes, the next steps may fail in the same way. These may help: a lower "
             "learning rate (--allow-change lr), train.clip_norm (--allow-change clip_norm), or train.on_nan: skip, "
             "which skips such steps"
         )
@@ -349,7 +341,7 @@ class Trainer:
             else:
                 self._agree()
         if any(target.tuned_by for target in self.model.named_targets().values()):
-            self._saved = -1  # a checkpoint of this step from before the evaluation lacks the tuned values
+            self.checkpoints.outdated()  # one of this step from before the evaluation lacks the tuned values
         improved = self._agreement.attempt(self._record_evaluation, found)
         self._agree()
         if improved:
@@ -380,37 +372,13 @@ class Trainer:
         Raises:
             CheckpointError: it could not be written, or an earlier one that was written in the background.
         """
-        if self._saved == self.step:
-            self._complete_saving()
+        if self.checkpoints.has(self.step):
+            self.checkpoints.complete()
             return
+        background = self.options.save_in_background and not wait and self.stopped is None and not self.complete
         with self.speed.paused(), self._children.unheard():
-            self._complete_saving()
-            saving = prepare_checkpoint(self)
-            if self.options.save_in_background and not wait and self.stopped is None and not self.complete:
-                saving.start()
-                self._saving = saving
-            else:
-                saving.run()
-                self.saved = saving.path
-        self._saved, self._saved_at = self.step, time.monotonic()
-
-    def _complete_saving(self) -> None:
-        """Wait for a checkpoint that is written in the background. If it failed, all processes raise its error."""
-        saving, self._saving = self._saving, None
-        if saving is not None:
-            together(self.strategy.processes, saving.wait)
-            self.saved = saving.path
-
-    def _end_saving(self) -> None:
-        """Let the thread that writes a checkpoint end, after another error, which is the one to report."""
-        saving, self._saving = self._saving, None
-        if saving is not None:
-            try:
-                saving.wait()
-            except TPError as error:
-                self.progress.say(f"the state after step {saving.step} could not be saved: {error}")
-            else:
-                self.saved = saving.path
+            self.checkpoints.complete()
+            self.checkpoints.write(prepare_checkpoint(self), background)
 
     def _save_if_possible(self) -> None:
         """Save a consistent state when the run ends with an error; that error is the one to report."""
@@ -426,7 +394,7 @@ class Trainer:
             state: state returned by :func:`tp_core.training.state.read_state`.
         """
         load_checkpoint(self, folder, state)
-        self._saved, self.saved = self.step, folder
+        self.checkpoints.resumed(self.step, folder)
 
     def seconds(self) -> float:
         return time.perf_counter() - self.speed.began

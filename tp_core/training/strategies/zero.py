@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from tp_core.artifacts.layout import STEM
@@ -101,7 +102,7 @@ class DeepSpeedStrategy(Strategy):
         self.optimizer = build_optimizer(config, groups)
         if self.config.stage == 3:
             _see_sequences()
-        with _quietly(), _without_broadcast(self._deepspeed):
+        with _refusals_named(), _quietly(), _without_broadcast(self._deepspeed):
             made = self._deepspeed.initialize(
                 model=self._wrapped, optimizer=self.optimizer, config=self.config.complete(self.options)
             )
@@ -224,6 +225,27 @@ def _imported(device: torch.device) -> Any:
     # Shared memory between processes of a CPU would be compiled at the first use.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     return deepspeed
+
+
+@contextlib.contextmanager
+def _refusals_named() -> Iterator[None]:
+    """A context in which what DeepSpeed refuses is an error for the user.
+
+    Raises:
+        TPError: it does not know a key, or a library for NVMe is missing.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise TPError(f"train.strategy.deepspeed.config: zero_optimization: {found}") from error
+    except RuntimeError as error:
+        if "async_io" not in str(error):
+            raise
+        raise TPError(
+            "train.strategy.deepspeed: nvme needs the library libaio with its headers (libaio-dev) and a compiler: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
 
 
 def _see_sequences() -> None:
