@@ -75,7 +75,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Layout:
-    """How processes divide the work.
+    """The division of the work among processes.
 
     Attributes:
         replicas: groups of processes that each have all weights between them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from datetime import timedelta
 from typing import Any
@@ -30,6 +31,13 @@ _left: list[Any] = []
 #: Groups of the last run. If a module of torch, such as DistributedDataParallel, had the last reference to one, its
 #: destruction could wait forever for a thread that waits for Python's lock. References of Python release the lock.
 _ended: list[Any] = []
+
+
+def release_ended() -> None:
+    """Release the groups of runs that have ended; only after the modules that used them are gone."""
+    if _ended:
+        gc.collect()
+        _ended.clear()
 
 
 class Collectives(ProcessGroup):
@@ -112,7 +120,7 @@ class TorchGroup(Collectives):
                 f"train.strategy: {self._strategy} makes a process group of its own, and this process has one already; "
                 "destroy it first (torch.distributed.destroy_process_group)"
             )
-        _ended.clear()
+        release_ended()
         store = joined_store(self._here, self._start_timeout, self._option)
         store.set_timeout(_PATIENCE)
         self._notes = dist.PrefixStore("notes", store)  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from tp_core.hookspecs import hook_manager, run_checks
 from tp_core.local.trust import trusting
 from tp_core.packages.plugin_errors import built_by
 from tp_core.processes.leaving import SAVE, left_on_signals
+from tp_core.processes.torch_group import release_ended
 from tp_core.random_state import random_state_kept
 from tp_core.spec.checks.run import check_run
 from tp_core.spec.checks.training import render_note, training_notes
@@ -88,7 +89,9 @@ def train(
     if allowed and not resume:
         raise TPError("--allow-change is for a run that goes on: give --resume with it")
     with _alone(), random_state_kept(), trusting(spec.trust_code), left_on_signals(unheard=[SAVE]):
-        return _train(spec, Path(run) if run is not None else Path("runs") / spec.name, resume, allowed)
+        result = _train(spec, Path(run) if run is not None else Path("runs") / spec.name, resume, allowed)
+        release_ended()  # what has used the processes of the run is gone with it
+        return result
 
 
 @contextlib.contextmanager
@@ -147,6 +150,8 @@ def _train(spec: Spec, path: Path, resume: bool, allowed: list[str]) -> TrainRes
     finally:
         folder.release()
         strategy.teardown()
+        if trainer is None:  # nothing has used the processes
+            release_ended()
 
 
 def _speaker(speaks: bool) -> Callable[[str], None]:

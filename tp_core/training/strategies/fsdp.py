@@ -29,7 +29,7 @@ from tp_core.processes.torch_group import TorchGroup
 from tp_core.spec.sections.train import TrainOptions
 from tp_core.training.strategies.base import Applied, Strategy
 from tp_core.training.strategies.fsdp_entry import Used, enter_by, joined_weights, reduce_unused
-from tp_core.training.strategies.fsdp_options import FsdpConfig
+from tp_core.training.strategies.fsdp_options import FsdpConfig, TensorParallelConfig
 from tp_core.training.strategies.recurrent_weights import follow_weights
 from tp_core.training.strategies.tensor_parallel import Division
 
@@ -206,3 +206,10 @@ class FsdpStrategy(Strategy):
             mean = self.data_parallel.all_reduce(torch.stack(whole)) / self.data_parallel.world_size
             torch._foreach_copy_(whole, list(mean.unbind()))
         return super().apply(lr)
+
+
+class TensorParallelStrategy(FsdpStrategy):
+    """Processes compute each sample together; groups of them divide samples and weights like ``fsdp``."""
+
+    def __init__(self, config: TensorParallelConfig) -> None:
+        super().__init__(config.as_fsdp(), "tensor_parallel")

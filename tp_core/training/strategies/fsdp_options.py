@@ -12,7 +12,6 @@ from tp_core.processes.launch import launch
 
 if TYPE_CHECKING:
     from tp_core.spec.schema import Spec
-    from tp_core.training.strategies.base import Strategy
 
 
 class FsdpConfig(StrategyConfig):
@@ -76,6 +75,8 @@ class TensorParallelConfig(StrategyConfig):
     has this as an option, too.
     """
 
+    implementation: ClassVar[str] = "tp_core.training.strategies.fsdp:TensorParallelStrategy"
+
     size: int | None = Field(None, gt=1, description="processes that compute a sample together; default: all")
     start_timeout: float = Field(
         300, gt=0, le=86400, description="maximum seconds to wait for all processes at the start"
@@ -84,11 +85,9 @@ class TensorParallelConfig(StrategyConfig):
     def check_training(self, spec: "Spec") -> Iterator[Problem]:
         yield from _no_masters(spec)
 
-    def build(self) -> "Strategy":
-        from tp_core.training.strategies.fsdp import FsdpStrategy
-
-        options = FsdpConfig(tensor_parallel=self.size or launch().world_size, start_timeout=self.start_timeout)
-        return FsdpStrategy(options, "tensor_parallel")
+    def as_fsdp(self) -> FsdpConfig:
+        """The options of ``fsdp`` that mean the same."""
+        return FsdpConfig(tensor_parallel=self.size or launch().world_size, start_timeout=self.start_timeout)
 
 
 def _no_masters(spec: "Spec") -> Iterator[Problem]:

@@ -19,9 +19,8 @@ def strategy_of(given: Given, precision: str, notes: list[str]) -> Any:
         precision: ``train.precision`` of the spec.
         notes: gets sentences for the user.
     """
-    together = given.get("tensor_model_parallel_size", 1) if given.get("use_mp") else 1
-    if together > 1:
-        return {"fsdp": {"tensor_parallel": together}}
+    if "use_mp" in given and "tensor_model_parallel_size" in given and given["use_mp"]:
+        return {"fsdp": {"tensor_parallel": given["tensor_model_parallel_size"]}}
     if not given.get("deepspeed"):
         return None
     stage = 3 if given.get("enable_zero3") else _stage_in(given.get("deepspeed_config"))

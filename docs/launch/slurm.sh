@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Several machines with Slurm:
 #
-#     sbatch --nodes 8 --gpus-per-node 8 examples/launch/slurm.sh SPEC [KEY=VALUE ...] --run DIR
+#     sbatch --nodes 8 --gpus-per-node 8 docs/launch/slurm.sh SPEC [KEY=VALUE ...] --run DIR
 #
 # Slurm starts one torchrun on each machine, and torchrun one process on each GPU. Slurm sends SIGUSR1 90 s before the
 # time is over: the run saves. The end itself is SIGTERM, on which the run saves and stops. Submit again with --resume.
