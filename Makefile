@@ -17,7 +17,8 @@ test: $(STAMP)
 # The table of tests of all strategies, launchers and estimates, which takes minutes.
 strategies: $(STAMP)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m slow tests/core/test_strategy_table.py \
-		tests/core/test_strategy_bytes.py tests/core/test_strategy_models.py tests/core/test_nproc.py tests/core/test_estimates.py
+		tests/core/test_strategy_bytes.py tests/core/test_strategy_models.py tests/core/test_nproc.py tests/core/test_estimates.py \
+		tests/core/test_joined_weights.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

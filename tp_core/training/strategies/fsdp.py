@@ -154,10 +154,12 @@ class FsdpStrategy(Strategy):
         for module in model.modules() if self.config.cpu_offload else ():
             for name, buffer in module._buffers.items():
                 module._buffers[name] = None if buffer is None else buffer.to(self.device)
-        with joined_weights(model):
-            self._used = Used(model)
-            if self._division is not None:
-                self._division.sum_gradients()
+        self._used = Used()
+        for name, weight in joined_weights(model):
+            if weight.requires_grad:
+                self._used.watch(name, weight)
+                if self._division is not None:
+                    self._division.sum_gradient(name, weight)
 
     # -- one step ----------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor
 
 
 def enter_by(model: nn.Module, methods: Iterable[str]) -> None:
@@ -61,16 +61,20 @@ def units_of(model: nn.Module) -> list[FSDPModule]:
     return [module for module in model.modules() if isinstance(module, FSDPModule)]
 
 
-@contextlib.contextmanager
-def joined_weights(model: nn.Module) -> Iterator[None]:
-    """A context in which the model's weights are joined, all at once."""
+def joined_weights(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """The weights whose gradients a backward pass computes, by name; those of one unit are joined at a time."""
+    parts = dict(model.named_parameters())
     units = units_of(model)
+    for name, weight in parts.items():
+        if not units or not isinstance(weight, DTensor):  # they are not divided
+            yield name, weight
     for unit in units:
         unit.unshard()
-    try:
-        yield
-    finally:
-        for unit in units:
+        try:
+            for name, weight in model.named_parameters():
+                if weight is not parts[name]:
+                    yield name, weight
+        finally:
             unit.reshard()
 
 
@@ -114,27 +118,24 @@ def _with_zeros(group: Any) -> Callable[..., None]:
 class Used:
     """The weights that a step uses on any process. The others have no gradient, so that the optimizer leaves them.
 
-    Args:
-        model: a model with memory, whose weights are joined.
+    Attributes:
+        names: names of the trained weights.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self) -> None:
         self._used: set[str] = set()
-        self._names = [name for name, weight in model.named_parameters() if weight.requires_grad]
-        for name, weight in model.named_parameters():
-            if weight.requires_grad:
-                weight.register_post_accumulate_grad_hook(functools.partial(self._note, name))  # type: ignore[no-untyped-call]
+        self.names: list[str] = []
+
+    def watch(self, name: str, weight: nn.Parameter) -> None:
+        """Note each gradient of a weight from now on."""
+        self.names.append(name)
+        weight.register_post_accumulate_grad_hook(functools.partial(self._note, name))  # type: ignore[no-untyped-call]
 
     def _note(self, name: str, _: Tensor) -> None:
         self._used.add(name)
 
     def take(self) -> Tensor:
         """For each trained weight, 1 if this process used it since the last call, else 0: (weights,), on the host."""
-        found = torch.tensor([float(name in self._used) for name in self._names])
+        found = torch.tensor([float(name in self._used) for name in self.names])
         self._used.clear()
         return found
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the trained weights."""
-        return self._names

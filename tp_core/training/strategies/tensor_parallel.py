@@ -32,7 +32,7 @@ class Division:
         mesh: the processes that compute each sample together.
 
     Attributes:
-        summed: layers that every process has, whose gradients are sums over the processes.
+        summed: names of the weights that every process has and uses for its part.
 
     Raises:
         TPError: a module cannot be divided among so many processes, or declares something else.
@@ -41,22 +41,22 @@ class Division:
     def __init__(self, model: nn.Module, mesh: DeviceMesh) -> None:
         self._mesh = mesh
         share = Share(mesh.get_local_rank(), mesh.size(), mesh.get_group())
-        self.summed: list[nn.Module] = []
+        self.summed: set[str] = set()
         for name, module in model.named_modules():
             if isinstance(module, Module):
                 try:
                     declared = module.divide(share)
                 except ValueError as error:
                     raise TPError(f"tensor parallelism: {name}: {error}") from None
-                self._divide(module, declared)
+                self._divide(name, module, declared)
         self.whole = list(_whole(model))
 
-    def _divide(self, module: Module, declared: Any) -> None:
+    def _divide(self, path: str, module: Module, declared: Any) -> None:
         plan: dict[str, ParallelStyle] = {}
         for attribute, style in dict(declared).items():
             layer = getattr(module, attribute, None)
             if style == _SUMMED and isinstance(layer, nn.Module):
-                self.summed.append(layer)
+                self.summed.update(f"{path}.{attribute}.{name}" for name, _ in layer.named_parameters())
             elif style in _STYLES and isinstance(layer, nn.Linear):
                 plan[attribute] = _STYLES[style]()
             else:
@@ -65,13 +65,10 @@ class Division:
         if plan:
             parallelize_module(module, self._mesh, plan, src_data_rank=None)
 
-    def sum_gradients(self) -> None:
-        """Sum the gradients of the layers in :attr:`summed` over the processes; their weights must be joined now."""
-        group = self._mesh.get_group()
-        for layer in self.summed:
-            for weight in layer.parameters():
-                if weight.requires_grad:
-                    weight.register_hook(functools.partial(_sum, group))  # type: ignore[no-untyped-call]
+    def sum_gradient(self, name: str, weight: nn.Parameter) -> None:
+        """Sum the gradients of a weight over the processes from now on, if each of them uses it for its part."""
+        if name in self.summed:
+            weight.register_hook(functools.partial(_sum, self._mesh.get_group()))  # type: ignore[no-untyped-call]
 
 
 def _sum(group: Any, gradient: Tensor) -> Tensor:
