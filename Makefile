@@ -14,11 +14,11 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --maxprocesses 8
 
+STRATEGIES := strategy_table strategy_bytes strategy_models joined_weights nproc estimates
+
 # The table of tests of all strategies, launchers and estimates, which takes minutes.
 strategies: $(STAMP)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m slow tests/core/test_strategy_table.py \
-		tests/core/test_strategy_bytes.py tests/core/test_strategy_models.py tests/core/test_nproc.py tests/core/test_estimates.py \
-		tests/core/test_joined_weights.py
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m slow $(addprefix tests/core/test_,$(STRATEGIES:=.py))
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -57,9 +57,15 @@ def test_two_processes_train_as_one(home: Path) -> None:
     ("arguments", "message"),
     [
         (["train.stepss=1"], "unknown key 'stepss'; did you mean 'steps'?"),
-        (["train.batch_size=7"], "train.batch_size 7 is not divisible by 2 processes"),
-        (["train.strategy=single"], "single is for one process, and WORLD_SIZE says that there are 2"),
         (["--run", "single"], "already holds a run"),
+        pytest.param(
+            ["train.batch_size=7"], "train.batch_size 7 is not divisible by 2 processes", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            ["train.strategy=single"],
+            "single is for one process, and WORLD_SIZE says that there are 2",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_an_error_is_told_once_and_is_the_status(home: Path, arguments: list[str], message: str) -> None:
@@ -88,7 +94,7 @@ def test_the_option_is_not_passed_on() -> None:
     assert without_option(given) == ["train", "spec.yaml", "--run", "x", "train.seed=1"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_saves_and_stops_all_processes(home: Path, number: signal.Signals) -> None:
     process = started(home, number.name)
     process.send_signal(number)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,9 +94,18 @@ def read_into(path: Path, tensors: Mapping[str, Tensor], group: Any = None) -> N
 
     try:
         reader = HuggingFaceStorageReader(str(path))
-        load(dict(tensors), storage_reader=reader, process_group=group, no_dist=group is None)
+        with _quietly():
+            load(dict(tensors), storage_reader=reader, process_group=group, no_dist=group is None)
     except (OSError, RuntimeError, ValueError, KeyError, SafetensorError, CheckpointException) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """A context without torch's warning that a process without others reads or writes alone."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
+        yield
 
 
 def write_parts(path: Path, tensors: Mapping[str, Tensor], group: Any = None) -> None:
@@ -114,7 +125,8 @@ def write_parts(path: Path, tensors: Mapping[str, Tensor], group: Any = None) ->
 
     writer = HuggingFaceStorageWriter(str(path), save_distributed=True)
     try:
-        save(dict(tensors), storage_writer=writer, process_group=group, no_dist=group is None)
+        with _quietly():
+            save(dict(tensors), storage_writer=writer, process_group=group, no_dist=group is None)
     except CheckpointException as error:  # it is no Exception; it has those of all processes
         failures = list(error.failures.values())
         raise failures[0][0] if failures else OSError(str(error)) from error
