@@ -232,6 +232,12 @@ def test_what_deepspeed_refuses_is_told_once(home: Path, strategy: str, message:
     assert not (home / "never").exists()
 
 
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp", "tensor_parallel", "deepspeed"])
+def test_a_strategy_for_several_processes_says_how_to_start_them(home: Path, strategy: str) -> None:
+    said = runs.train(home, "--run", "never", f"train.strategy={strategy}", status=2)
+    assert f"train.strategy: {strategy} needs several processes: tp train SPEC --nproc 2" in said
+
+
 def test_heads_that_do_not_divide_name_the_module(home: Path) -> None:
     heads = ["model.encoder={transformer: {num_heads: 1, num_layers: 2}}", "train.strategy=tensor_parallel"]
     said = runs.run_group(home, "train", "spec.yaml", "--run", "never", *heads, status=2)

@@ -113,8 +113,10 @@ class TorchGroup(Collectives):
 
     def join(self, device: str) -> torch.device:
         if not self._here.meeting:
-            start = "torchrun --nproc-per-node 2 -m tp_core -- train SPEC"
-            raise TPError(f"train.strategy: {self._strategy} needs torchrun: {start}")
+            raise TPError(
+                f"train.strategy: {self._strategy} needs several processes: tp train SPEC --nproc 2, or "
+                "torchrun --nproc-per-node 2 -m tp_core -- train SPEC"
+            )
         if dist.is_initialized():
             raise TPError(
                 f"train.strategy: {self._strategy} makes a process group of its own, and this process has one already; "
