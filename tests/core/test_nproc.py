@@ -99,8 +99,9 @@ def test_a_signal_saves_and_stops_all_processes(home: Path, number: signal.Signa
     process = started(home, number.name)
     process.send_signal(number)
     assert process.wait(60) == 0
-    said = (home / f"{number.name}.txt").read_text()
-    assert f"stopped on {number.name}" in said.splitlines()[-1]
+    last = (home / f"{number.name}.txt").read_text().splitlines()[-1]
+    assert last.startswith("stopped on ")  # either process may have got the signal first
+    assert last.endswith("the run is saved and goes on with --resume")
     assert len(runs.checkpoints(home / number.name)) == 1
 
 
@@ -125,7 +126,7 @@ def test_processes_save_and_stop_when_the_command_is_killed(home: Path) -> None:
     process.kill()
     process.wait()
     until = time.monotonic() + 60
-    while "stopped on SIGTERM" not in (home / "orphans.txt").read_text():
+    while "the run is saved and goes on with --resume" not in (home / "orphans.txt").read_text():
         assert time.monotonic() < until
         time.sleep(0.1)
     checkpoints = home / "orphans" / "checkpoints"
