@@ -88,7 +88,11 @@ class Checkpoints:
         """Wait for a checkpoint that is written in the background. If it failed, all processes raise its error."""
         saving, self._saving = self._saving, None
         if saving is not None:
-            together(self._processes, saving.wait)
+            try:
+                together(self._processes, saving.wait)
+            except TPError:
+                self._step = -1  # the step can be written again
+                raise
             self.newest = saving.path
 
     def end(self) -> None:

@@ -51,9 +51,8 @@ class Saving:
             CheckpointError: it could not be written; earlier ones are unchanged.
         """
         self._work(self._begun())
-        failure, self._failure = self._failure, None
-        if self._processes.agree(failure is not None):
-            raise failure or PeerFailedError("the first process could not write the checkpoint")
+        if self._processes.agree(self._failure is not None):
+            raise self._failure or PeerFailedError("the first process could not write the checkpoint")
 
     def start(self) -> None:
         """Write the checkpoint in a thread, from a copy of the snapshot in the memory of the host."""
@@ -61,10 +60,6 @@ class Saving:
         self.snapshot = self.snapshot.copied()
         self._thread = threading.Thread(target=self._work, args=(temporary,), daemon=True)
         self._thread.start()
-
-    def running(self) -> bool:
-        """True while the thread writes."""
-        return self._thread is not None and self._thread.is_alive()
 
     def wait(self) -> None:
         """Wait for the thread.
@@ -78,11 +73,9 @@ class Saving:
         self.check()
 
     def check(self) -> None:
-        """Raise the error of the thread, once."""
-        failure, self._failure = self._failure, None
-        if failure is not None and not self.running():
-            raise failure
-        self._failure = failure
+        """Raise the error of the thread, if it failed."""
+        if self._failure is not None:
+            raise self._failure
 
     def _begun(self) -> Path:
         """The temporary folder, in which all processes write."""

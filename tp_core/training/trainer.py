@@ -382,6 +382,8 @@ class Trainer:
 
     def _save_if_possible(self) -> None:
         """Save a consistent state when the run ends with an error; that error is the one to report."""
+        with contextlib.suppress(TPError):  # after the failure of an earlier checkpoint, this one is tried
+            self.checkpoints.complete()
         try:
             self.save(wait=True)
         except Exception as error:

@@ -64,9 +64,9 @@ class DeepSpeedStrategy(Strategy):
         super().setup(options)
         self._deepspeed = _imported(self.device)
         self._cleanup.enter_context(warnings.catch_warnings())
-        # DeepSpeed calls functions of torch by their old names.
         if self.config.stage == 3:
             self._cleanup.enter_context(equal_calls())  # weights are joined at each call of a module
+        # DeepSpeed calls functions of torch by their old names.
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")
 
     def teardown(self) -> None:
