@@ -192,6 +192,7 @@ def test_processes_that_do_not_meet_say_so_in_time(home: Path) -> None:
     [
         ("{fsdp: {tensor_parallel: 3}}", "2 processes cannot be divided into groups of 3, which compute each sample"),
         ("{fsdp: {sharding: hybrid, group_size: 3}}", "2 processes cannot be divided into groups of 3"),
+        ("{fsdp: {tensor_parallel: 2, cpu_offload: true}}", "cpu_offload: needs more than 2 processes"),
         ("{fsdp: {group_size: 2}}", "group_size: is for sharding: hybrid"),
         ("{deepspeed: {config: {gradient_clipping: 5}}}", "has gradient_clipping: 5, and train.clip_norm says 1.0"),
         ("{deepspeed: {config: {optimizer: {}}}}", "has 'optimizer', which the spec decides at train.optimizer"),

@@ -81,6 +81,11 @@ class FsdpStrategy(Strategy):
                 "each sample together"
             )
         count = self.world_size // together
+        if self.config.cpu_offload and count == 1 and together > 1:
+            raise TPError(
+                f"{self._name}.cpu_offload: needs more than {together} processes, since those that compute each sample "
+                "together keep their weights on the device"
+            )
         shards = self.config.shards(count, together)
         if count % shards:
             raise TPError(f"{self._name}.group_size: {count} processes cannot be divided into groups of {shards}")
